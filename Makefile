@@ -1,0 +1,31 @@
+# make repro     set up, then run the whole comparison (dvc repro)
+# make test      set up, then run the tests
+# make tune      choose the learning rates anew on validation (slow)
+
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: repro test tune setup clean
+
+repro: setup
+	dvc repro
+
+test: setup
+	python -m pytest
+
+tune: setup
+	python -m experiments.tune_learning_rate
+
+setup: $(VENV)/.installed
+
+# the stamp names the requirements that were installed: a changed file installs again
+$(VENV)/.installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) .cache

@@ -1,0 +1,143 @@
+"""    python -m stages.benchmark
+
+Measures what the trained methods cost: latency of one forward pass, throughput on the test set, time and memory of one
+training step. Reads models/{base,full,lora,adapter} and data/processed, writes four files of two kinds.
+
+metrics/memory.json holds what can be counted: predicted training memory, checkpoint bytes, agreement of merged with
+unmerged LoRA. It comes out the same on every run and is this stage's output in dvc.yaml.
+
+metrics/benchmark.json, plots/latency.csv and plots/latency.png hold what a clock or the operating system said. They differ
+from run to run, so they are no outputs of the stage: the hash of an output stands in dvc.lock, and it would never again be
+the same. They are listed at the top level of dvc.yaml, where `dvc metrics` and `dvc plots` find them. Nothing with a hash is
+computed from them, and a later stage that quotes them depends on metrics/memory.json, which orders the two.
+"""
+
+from collections.abc import Sequence
+from math import ceil
+
+import torch
+
+from stages.config import Params, load_params
+from stages.errors import run_stage
+from stages.files import write_csv, write_json
+from stages.measuring.arms import MERGE_TOLERANCE, load_arms, merge_difference
+from stages.measuring.figures import latency_figure
+from stages.measuring.inputs import RandomInputs, check_lengths, longest_input
+from stages.measuring.latency import Latency, measure_latency, measure_throughput
+from stages.measuring.machine import describe_machine, pick_device, weights_sha256
+from stages.measuring.memory import memory_metrics, predict_training_memory
+from stages.measuring.peak import measure_peak
+from stages.measuring.protocol import fix_threads
+from stages.measuring.statistics import median, significant
+from stages.measuring.training_step import TrainingStep, time_training_steps
+from stages.methods.checkpoint import checkpoint_bytes
+from stages.methods.counting import count_parameters
+from stages.methods.registry import METHODS
+from stages.paths import BASE_MODEL, METRICS, MODELS, PLOTS
+from stages.plotting.style import save_figure
+from stages.quiet import quiet_libraries
+from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
+
+MICRO_BATCH_SIZES = (4, 8, 16, 32)  # at which memory is predicted, beside train.micro_batch_size
+LATENCY_COLUMNS = ("method", "batch_size", "length", "median_ms", "p95_ms", "ratio_to_full", "ratio_low", "ratio_high")
+
+
+@quiet_libraries()
+def main() -> None:
+    params = load_params()
+    fix_threads()
+    device = pick_device()
+    labels = load_labels()
+    arms = load_arms(device)
+    config = arms["full"].config
+    longest = longest_input(config, load_tokenizer())
+    check_lengths(params.benchmark.lengths, longest)
+    trained_length = min(params.data.max_length, longest)
+    inputs = RandomInputs(config.vocab_size, len(labels), params.seed, device)
+
+    merged = {"lora_merged": compare_merged(arms, inputs, params)}
+    write_json(METRICS / "memory.json", count_memory(params, labels, inputs, trained_length) | merged)
+
+    latencies = measure_latency(arms, inputs, params.benchmark)
+    throughput = measure_throughput(
+        arms, load_split("test"), make_collator(load_tokenizer()), params.evaluate.batch_size
+    )
+    results = {arm: inference_metrics(arm, latencies, throughput[arm]) for arm in arms}
+    del arms
+    training = measure_training(params, labels, inputs, trained_length)
+    header = {"machine": describe_machine(device), "base_model_sha256": weights_sha256(BASE_MODEL)}
+    write_json(METRICS / "benchmark.json", header | {arm: results[arm] | training.get(arm, {}) for arm in results})
+    write_latency(latencies)
+
+
+def compare_merged(arms: dict[str, torch.nn.Module], inputs: RandomInputs, params: Params) -> dict[str, float]:
+    """Check that merging LoRA changes no logit by more than the tolerance, on the largest benchmark batches."""
+    shapes = [(max(params.benchmark.batch_sizes), length) for length in params.benchmark.lengths]
+    difference = merge_difference(arms["lora"], arms["lora_merged"], inputs, shapes)
+    return {"max_abs_logit_difference": significant(difference, 3), "tolerance": MERGE_TOLERANCE}
+
+
+def count_memory(params: Params, labels: list[str], inputs: RandomInputs, length: int) -> dict[str, dict]:
+    """Parameters, checkpoint and predicted training memory by method, for micro-batches of `length` tokens."""
+    size = params.train.micro_batch_size
+    memory = {}
+    for method, module in METHODS.items():
+        model = module.build(params, labels).to(inputs.device)
+        accumulate = params.train.accumulation_steps > 1
+        predictions = predict_training_memory(model, inputs, (*MICRO_BATCH_SIZES, size), length, accumulate)
+        memory[method] = {
+            "trainable_parameters": count_parameters(model).trainable,
+            "checkpoint_bytes": checkpoint_bytes(MODELS / method),
+            "micro_batch_size": size,
+            "length": length,
+            **memory_metrics(predictions, size),
+        }
+    return memory
+
+
+def inference_metrics(arm: str, latencies: Sequence[Latency], throughput: float) -> dict:
+    """The numbers of metrics/benchmark.json that every arm has."""
+    own = [latency for latency in latencies if latency.arm == arm]
+    return {
+        "latency_ms": {
+            latency.cell: {"median": significant(latency.median_ms), "p95": significant(latency.p95_ms)} for latency in own
+        },
+        "throughput_examples_per_s": significant(throughput),
+    }
+
+
+def measure_training(params: Params, labels: list[str], inputs: RandomInputs, longest: int) -> dict[str, dict[str, float]]:
+    """Time of one training step at the median training length, and its peak memory at `longest`, by method."""
+    peaks = {method: measure_peak(method, params, labels, longest, inputs.device) for method in METHODS}
+    typical = ceil(median(load_split("train")["length"]))
+    steps = {
+        method: TrainingStep(
+            module.build(params, labels).to(inputs.device), params.train.max_grad_norm, params.awp.epsilon
+        )
+        for method, module in METHODS.items()
+    }
+    times = time_training_steps(steps, inputs, params.train, typical)
+    return {
+        method: {
+            "training_step_ms": significant(times[method]["plain"]),
+            "training_step_awp_ms": significant(times[method]["awp"]),
+            "training_step_length": typical,
+            **{name: round(peak, 1) for name, peak in peaks[method].items()},
+            "peak_training_memory_length": longest,
+        }
+        for method in METHODS
+    }
+
+
+def write_latency(latencies: Sequence[Latency]) -> None:
+    """Write the latency table and its figure."""
+    rows = []
+    for latency in latencies:
+        numbers = (latency.median_ms, latency.p95_ms, latency.ratio.value, latency.ratio.low, latency.ratio.high)
+        rows.append((latency.arm, latency.batch_size, latency.length, *map(significant, numbers)))
+    write_csv(PLOTS / "latency.csv", LATENCY_COLUMNS, rows)
+    save_figure(latency_figure(latencies), PLOTS / "latency.png")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,79 @@
+"""One optimizer step of a method as training does it: accumulated micro-batches, clipping, fused AdamW, with and without AWP."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from stages.config.schema import TrainParams
+from stages.measuring.inputs import RandomInputs
+from stages.measuring.protocol import median_milliseconds, synchronizer, time_interleaved
+from stages.regularization.awp import AdversarialWeightPerturbation
+
+STEP_REPEATS = 6  # rounds; with three methods, each plain and with AWP, every call comes once in every position
+STEP_WARMUP = 1
+
+
+def make_optimizer(model: nn.Module) -> torch.optim.AdamW:
+    """Fused AdamW over the trainable parameters; the learning rate is small, since no measured cost depends on it."""
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return torch.optim.AdamW(trainable, lr=1e-6, fused=True)
+
+
+def micro_batch_loss(model: nn.Module, batch: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+    """Mean cross entropy of `batch` (scalar); labels (B,)."""
+    return nn.functional.cross_entropy(model(**batch).logits, labels)
+
+
+class TrainingStep:
+    """Takes optimizer steps of one model, which is put into training mode.
+
+    Args:
+        max_grad_norm: the gradient's norm is clipped to it.
+        epsilon: relative size of AWP's perturbation, where a step is taken with it.
+    """
+
+    def __init__(self, model: nn.Module, max_grad_norm: float, epsilon: float):
+        self.model = model.train()
+        self.trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self.optimizer = make_optimizer(model)
+        self.max_grad_norm = max_grad_norm
+        self.awp = AdversarialWeightPerturbation(self.trainable, epsilon)
+
+    def take(self, batch: Mapping[str, torch.Tensor], labels: torch.Tensor, accumulation_steps: int, awp: bool) -> None:
+        """Run `accumulation_steps` micro-batches, all of them `batch`, forward and backward, then clip and step."""
+
+        def loss() -> torch.Tensor:
+            return micro_batch_loss(self.model, batch, labels) / accumulation_steps
+
+        for _ in range(accumulation_steps):
+            if awp:
+                with self.awp.perturbed(loss):
+                    loss().backward()
+            else:
+                loss().backward()
+        nn.utils.clip_grad_norm_(self.trainable, self.max_grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+def time_training_steps(
+    steps: Mapping[str, TrainingStep], inputs: RandomInputs, train: TrainParams, length: int, repeats: int = STEP_REPEATS
+) -> dict[str, dict[str, float]]:
+    """Return the median time in ms of a step by method, as {"plain": ..., "awp": ...}, on micro-batches of `length` tokens."""
+    batch = inputs.batch(train.micro_batch_size, length)
+    labels = inputs.labels(train.micro_batch_size)
+    rounds = tqdm(total=(repeats + STEP_WARMUP) * 2 * len(steps), desc="training step", unit="step", disable=None)
+
+    def take(name: str, awp: bool) -> None:
+        steps[name].take(batch, labels, train.accumulation_steps, awp)
+        rounds.update()
+
+    calls = {
+        (name, kind): lambda name=name, kind=kind: take(name, kind == "awp") for name in steps for kind in ("plain", "awp")
+    }
+    with rounds:
+        seconds = time_interleaved(calls, repeats, STEP_WARMUP, synchronizer(inputs.device))
+    medians = median_milliseconds(seconds)
+    return {name: {kind: medians[name, kind] for kind in ("plain", "awp")} for name in steps}

@@ -1,0 +1,32 @@
+"""LoRA (Hu et al. 2022): a low-rank update beside each attention projection; the encoder itself stays as it was.
+
+y = W x + b + (alpha / r) B A x, with A (r, C) drawn at random and B (C, r) zero, so that training starts at the base model.
+"""
+
+from collections.abc import Sequence
+
+from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+
+from stages.config import Params
+from stages.methods.base import load_base_model
+from stages.methods.families import family_of
+from stages.quiet import quiet_libraries
+
+NAME = "lora"
+
+
+def build(params: Params, labels: Sequence[str]) -> PeftModel:
+    """Return the base model with LoRA on all four attention projections of every layer and a trainable head."""
+    base = load_base_model(labels, params.seed)
+    family = family_of(base.config.model_type)
+    config = LoraConfig(
+        task_type=TaskType.SEQ_CLS,
+        r=params.peft.rank,
+        lora_alpha=params.peft.alpha,
+        lora_dropout=params.peft.dropout,
+        # a regular expression, not a list: PEFT turns a list into a set and saves it in hash order
+        target_modules=family.attention,
+        modules_to_save=family.modules_to_save,
+    )
+    with quiet_libraries():
+        return get_peft_model(base, config)

@@ -1,0 +1,15 @@
+"""Where the stages leave things, relative to the project's folder, in which every stage runs."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+RAW = Path("data/raw")
+PROCESSED = Path("data/processed")
+MODELS = Path("models")
+BASE_MODEL = MODELS / "base"
+METRICS = Path("metrics")
+TRAINING_METRICS = METRICS / "training"
+PLOTS = Path("plots")
+LEARNING_CURVES = PLOTS / "learning_curves"
+CONFUSION = PLOTS / "confusion"
+REPORTS = Path("reports")

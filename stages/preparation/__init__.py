@@ -1,0 +1,1 @@
+"""From raw texts to tokenized splits: reading, cleaning, splitting, tokenizing, counting."""

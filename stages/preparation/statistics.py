@@ -1,0 +1,41 @@
+"""Numbers that describe the prepared data, flat and named for metrics/data.json."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+PERCENTILES = (50, 95, 99)
+
+
+def row_statistics(prefix: str, counts: Mapping[str, int]) -> dict[str, int]:
+    """Return `{prefix}rows_read`, how many rows the source holds, and `{prefix}dropped_{rule}` for every rule.
+
+    What is not dropped is in the splits: rows read = rows dropped + rows of the splits.
+
+    Args:
+        counts: "read", then the rules in the order in which they are applied.
+    """
+    return {f"{prefix}{'rows_read' if key == 'read' else f'dropped_{key}'}": count for key, count in counts.items()}
+
+
+def class_statistics(prefix: str, labels: np.ndarray, names: Sequence[str]) -> dict[str, int]:
+    """Return the rows of a split, all and by class: `{prefix}_rows`, `{prefix}_rows_{class}`."""
+    counts = np.bincount(labels, minlength=len(names))
+    by_class = {f"{prefix}_rows_{name}": int(count) for name, count in zip(names, counts, strict=True)}
+    return {f"{prefix}_rows": len(labels), **by_class}
+
+
+def length_statistics(prefix: str, lengths: np.ndarray, max_length: int) -> dict[str, float]:
+    """Return percentiles of the untruncated lengths in tokens, their maximum, and the share that is truncated.
+
+    A percentile is a length that occurs: the smallest that at least that share of the texts does not exceed.
+
+    Args:
+        lengths: tokens per text with special tokens, before truncation, shape (N,).
+    """
+    values = np.percentile(lengths, PERCENTILES, method="inverted_cdf")
+    return {
+        **{f"{prefix}token_length_p{p}": int(value) for p, value in zip(PERCENTILES, values, strict=True)},
+        f"{prefix}token_length_max": int(lengths.max()),
+        f"{prefix}truncated_percent": 100 * float(np.mean(lengths > max_length)),
+    }

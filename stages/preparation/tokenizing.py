@@ -1,0 +1,72 @@
+"""Turn texts into token ids, and write them to files whose bytes depend on nothing else."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
+
+from stages.errors import UserError
+from stages.files import read_json
+from stages.preparation.rows import Row
+
+BATCH = 1000  # texts per call of the tokenizer and rows per record batch
+UNBOUNDED = 1_000_000  # tokenizers without a limit of their own say a number far above this
+SCHEMA = pa.schema(
+    [("text", pa.string()), ("label", pa.int64()), ("input_ids", pa.list_(pa.int32())), ("length", pa.int32())]
+)
+
+
+def check_max_length(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Path) -> None:
+    """Raise `UserError` if texts of `max_length` tokens are longer than the encoder in folder `model` can read."""
+    positions = read_json(model / "config.json").get("max_position_embeddings") or UNBOUNDED
+    longest = min(tokenizer.model_max_length, positions)
+    if max_length > longest:
+        raise UserError(f"data.max_length: {max_length}, but {model} reads at most {longest} tokens")
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> tuple[list[list[int]], np.ndarray]:
+    """Return the token ids of each text, and how many tokens it had before truncation, shape (N,).
+
+    Special tokens are included and counted; ids are truncated to `max_length` and not padded.
+    """
+    ids, lengths = [], []
+    for batch in _batches(texts):
+        whole = _token_ids(tokenizer, batch)
+        lengths += map(len, whole)
+        longer = [i for i, tokens in enumerate(whole) if len(tokens) > max_length]
+        if longer:
+            cut = _token_ids(tokenizer, [batch[i] for i in longer], truncation=True, max_length=max_length)
+            for i, tokens in zip(longer, cut, strict=True):
+                whole[i] = tokens
+        ids += whole
+    return ids, np.array(lengths, dtype=np.int64)
+
+
+def write_arrow(path: Path, rows: Sequence[Row], input_ids: Sequence[list[int]]) -> None:
+    """Write rows and their token ids as an Arrow IPC stream, which `datasets.Dataset.from_file` maps into memory.
+
+    The stream holds no metadata, so that equal rows give equal bytes.
+    """
+    columns = [
+        pa.array([row.text for row in rows], pa.string()),
+        pa.array([row.label for row in rows], pa.int64()),
+        pa.array(input_ids, pa.list_(pa.int32())),
+        pa.array(map(len, input_ids), pa.int32()),
+    ]
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
+        writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA), max_chunksize=BATCH)
+
+
+def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str], **truncation) -> list[list[int]]:
+    """Token ids without padding; a saved tokenizer's own settings for padding and truncation are overruled."""
+    options = {"truncation": False, **truncation}
+    return tokenizer(texts, padding=False, return_attention_mask=False, verbose=False, **options)["input_ids"]
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    starts = range(0, len(texts), BATCH)
+    for start in tqdm(starts, desc="tokenizing", unit=f"x{BATCH}", disable=None, leave=False):
+        yield list(texts[start : start + BATCH])

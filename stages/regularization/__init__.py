@@ -1,0 +1,1 @@
+"""Two regularizers that all methods share: adversarial weight perturbation and mixout."""

@@ -1,0 +1,70 @@
+"""Read what `prepare` wrote: tokenized splits, class names, and the collator that pads a batch."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from datasets import Dataset
+from transformers import AutoTokenizer, DataCollatorWithPadding, PreTrainedTokenizerBase
+
+from stages.errors import UserError
+from stages.files import read_json
+from stages.paths import BASE_MODEL, PROCESSED
+
+SPLITS = ("train", "validation", "test")
+
+
+def load_split(name: str) -> Dataset:
+    """Return one tokenized split, mapped from disk without copying it into memory.
+
+    Args:
+        name: "train", "validation", "test" or "transfer_" and the name of a transfer set.
+
+    Columns: text, label (class index), input_ids (at most `data.max_length` tokens, unpadded), length (tokens).
+
+    Raises:
+        UserError: the split has not been prepared.
+    """
+    path = PROCESSED / f"{name}.arrow"
+    if not path.is_file():
+        raise UserError(f"{path}: no such split; run the stage prepare first")
+    return Dataset.from_file(str(path))
+
+
+def load_labels() -> list[str]:
+    """Return the class names; the position of a name is its class index."""
+    return read_json(PROCESSED / "labels.json")["labels"]
+
+
+def load_transfer_names() -> list[str]:
+    """Return the names of the transfer sets, which no method trains on; none for data of the user's own."""
+    return read_json(PROCESSED / "labels.json")["transfer"]
+
+
+def load_tokenizer(folder: Path = BASE_MODEL) -> PreTrainedTokenizerBase:
+    """Return the tokenizer saved in `folder`.
+
+    Raises:
+        UserError: there is none, or it has no token to pad with.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder}: no tokenizer can be loaded from there: {' '.join(str(error).split())}") from None
+    if tokenizer.pad_token is None:
+        raise UserError(f"{folder}: its tokenizer has no padding token; set pad_token and save the tokenizer again")
+    return tokenizer
+
+
+def make_collator(tokenizer: PreTrainedTokenizerBase) -> Callable:
+    """Return a function that pads a list of rows to the longest of them.
+
+    Rows have `input_ids` and, for training, `label`; the batch has input_ids and attention_mask (B, T) and labels (B,).
+    Other columns are left out.
+    """
+    pad = DataCollatorWithPadding(tokenizer, return_tensors="pt")
+
+    def collate(rows: list[dict]) -> dict[str, torch.Tensor]:
+        return dict(pad([{key: row[key] for key in ("input_ids", "label") if key in row} for row in rows]))
+
+    return collate

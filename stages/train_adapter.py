@@ -1,0 +1,17 @@
+"""    python -m stages.train_adapter
+
+Fine-tunes a bottleneck adapter in every feed-forward block and the head of models/base on data/processed; writes models/adapter, its learning curve
+(plots/learning_curves/adapter.csv) and what happened in training (metrics/training/adapter.json).
+"""
+
+from stages.errors import run_stage
+from stages.methods import adapter
+from stages.training.run import train
+
+
+def main() -> None:
+    train(adapter)
+
+
+if __name__ == "__main__":
+    run_stage(main)

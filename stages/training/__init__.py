@@ -1,0 +1,1 @@
+"""The one training skeleton of the three methods."""

@@ -1,0 +1,37 @@
+"""What the library's Trainer is told, from params.yaml."""
+
+import sys
+
+from transformers import TrainingArguments
+
+from stages.config import Params
+
+
+def training_arguments(params: Params, learning_rate: float, scratch: str) -> TrainingArguments:
+    """Return the Trainer's arguments: AdamW with linear warm-up and decay, one evaluation an epoch, nothing saved.
+
+    Args:
+        scratch: a folder that the Trainer insists on; it stays empty.
+    """
+    train = params.train
+    return TrainingArguments(
+        output_dir=scratch,
+        num_train_epochs=train.epochs,
+        per_device_train_batch_size=train.micro_batch_size,
+        gradient_accumulation_steps=train.accumulation_steps,
+        per_device_eval_batch_size=train.eval_batch_size,
+        learning_rate=learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=train.warmup_fraction,  # a number below 1 is a share of all steps
+        weight_decay=train.weight_decay,
+        max_grad_norm=train.max_grad_norm,
+        optim="adamw_torch_fused",
+        seed=params.seed,
+        data_seed=params.seed,
+        eval_strategy="epoch",
+        logging_strategy="epoch",
+        save_strategy="no",
+        report_to="none",
+        dataloader_pin_memory=False,
+        disable_tqdm=not sys.stderr.isatty(),
+    )

@@ -1,0 +1,48 @@
+"""Stop when validation stops improving, and keep the best epoch's weights."""
+
+import torch
+from transformers import TrainerCallback
+
+METRIC = "eval_f1"
+
+
+class EarlyStopping(TrainerCallback):
+    """Ends training after `patience` epochs in a row without a better validation macro F1.
+
+    After each evaluation the metric is compared with the best so far; strictly greater is better. The best epoch's
+    trainable parameters are copied to host memory; `restore` puts them back.
+
+    Raises:
+        KeyError: the evaluation did not report `eval_f1`; a callback that looks for a name that never comes would never
+            stop and never complain.
+    """
+
+    def __init__(self, model: torch.nn.Module, patience: int):
+        self.model = model
+        self.patience = patience
+        self.best_value = float("-inf")
+        self.best_epoch = 0
+        self.epochs_without_gain = 0
+        self.best_weights: dict[str, torch.Tensor] = {}
+
+    def on_evaluate(self, args, state, control, metrics, **kwargs):
+        if METRIC not in metrics:
+            raise KeyError(f"early stopping needs the metric {METRIC!r}; the evaluation reported {sorted(metrics)}")
+        if metrics[METRIC] > self.best_value:
+            self.best_value = metrics[METRIC]
+            self.best_epoch = round(state.epoch)
+            self.epochs_without_gain = 0
+            self.best_weights = {name: weight.detach().cpu().clone() for name, weight in self._trainable()}
+        else:
+            self.epochs_without_gain += 1
+            control.should_training_stop |= self.epochs_without_gain >= self.patience
+        return control
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Put the best epoch's weights into the model."""
+        for name, weight in self._trainable():
+            weight.copy_(self.best_weights[name])
+
+    def _trainable(self):
+        return ((name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad)

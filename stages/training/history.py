@@ -1,0 +1,67 @@
+"""The learning curve: one row an epoch, printed as training goes and kept as plot data."""
+
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from transformers import TrainerCallback
+from transformers.trainer_callback import ProgressCallback
+
+from stages.files import write_csv
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """Losses are mean cross entropies in nats; precision, recall and f1 are macro-averaged, on validation."""
+
+    epoch: int
+    step: int
+    learning_rate: float
+    train_loss: float
+    validation_loss: float
+    accuracy: float
+    precision: float
+    recall: float
+    f1: float
+
+
+class History(TrainerCallback):
+    """Collects an `EpochRow` after each evaluation and prints it.
+
+    `train_loss` is the mean over the epoch of the loss at the weights themselves, with dropout, also while AWP is active.
+    """
+
+    def __init__(self):
+        self.rows: list[EpochRow] = []
+        self._train_log = {}
+
+    def on_log(self, args, state, control, logs, **kwargs):
+        if "loss" in logs:
+            self._train_log = logs
+
+    def on_evaluate(self, args, state, control, metrics, **kwargs):
+        row = EpochRow(
+            epoch=round(state.epoch),
+            step=state.global_step,
+            learning_rate=self._train_log["learning_rate"],
+            train_loss=self._train_log["loss"],
+            validation_loss=metrics["eval_loss"],
+            **{name: metrics[f"eval_{name}"] for name in ("accuracy", "precision", "recall", "f1")},
+        )
+        self.rows.append(row)
+        print(
+            f"epoch {row.epoch}/{round(state.num_train_epochs)}  step {row.step}  loss: train {row.train_loss:.4f} "
+            f"validation {row.validation_loss:.4f}  accuracy {row.accuracy:.4f}  precision {row.precision:.4f}  "
+            f"recall {row.recall:.4f}  F1 {row.f1:.4f}",
+            flush=True,
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the rows as CSV."""
+        write_csv(path, [field.name for field in fields(EpochRow)], map(astuple, self.rows))
+
+
+class ProgressBar(ProgressCallback):
+    """The library's progress bar without its raw log lines; `History` prints those readably."""
+
+    def on_log(self, *args, **kwargs):
+        pass

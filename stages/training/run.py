@@ -1,0 +1,120 @@
+"""The skeleton: load, build, regularize, train, keep the best epoch, show and save. The method is its only variable."""
+
+import tempfile
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix
+from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+from stages.config import Params, load_params
+from stages.files import write_json
+from stages.inference import predict_logits
+from stages.methods.counting import ParameterCounts, count_parameters, head_modules
+from stages.methods.saving import save_checkpoint
+from stages.paths import LEARNING_CURVES, MODELS, TRAINING_METRICS
+from stages.regularization.mixout import apply_mixout
+from stages.scores import classification_scores
+from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
+from stages.training.arguments import training_arguments
+from stages.training.early_stopping import EarlyStopping
+from stages.training.history import History, ProgressBar
+from stages.training.trainer import FineTuningTrainer
+
+
+def train(method: ModuleType) -> None:
+    """Train `method` (a module of stages.methods) and write its checkpoint, learning curve and training metrics."""
+    params = load_params()
+    labels = load_labels()
+    tokenizer = load_tokenizer()
+    model = method.build(params, labels)
+    mixout_layers = apply_mixout(model, head_modules(model), params.mixout.p) if params.mixout.enabled else 0
+    counts = count_parameters(model)
+    print(f"{method.NAME}: {counts}; mixout on {mixout_layers} layer(s) of the head", flush=True)
+
+    learning_rate = getattr(params.train.learning_rate, method.NAME)
+    history, stopping = History(), EarlyStopping(model, params.train.patience)
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = make_trainer(params, model, tokenizer, learning_rate, len(labels), scratch)
+        trainer.add_callback(history)
+        trainer.add_callback(stopping)
+        trainer.train()
+    stopping.restore()
+
+    print(f"best epoch: {stopping.best_epoch}, validation macro F1 {stopping.best_value:.4f}")
+    print(validation_confusion(trainer, labels))
+    save_checkpoint(trainer.model, tokenizer, MODELS / method.NAME)
+    history.write(LEARNING_CURVES / f"{method.NAME}.csv")
+    summary = training_summary(trainer, counts, history, stopping, learning_rate, mixout_layers)
+    write_json(TRAINING_METRICS / f"{method.NAME}.json", summary)
+
+
+def make_trainer(
+    params: Params, model, tokenizer, learning_rate: float, num_classes: int, scratch: str
+) -> FineTuningTrainer:
+    """The Trainer with this project's data, metrics and AWP; early stopping is left to the caller."""
+
+    def compute_metrics(prediction) -> dict[str, float]:
+        return classification_scores(prediction.label_ids, np.argmax(prediction.predictions, axis=-1), num_classes)
+
+    validation = load_split("validation")
+    # longest first: the texts of one batch then differ little in length, and the metrics do not see the order
+    validation = validation.select(np.argsort(-np.asarray(validation["length"]), kind="stable"), keep_in_memory=True)
+    trainer = FineTuningTrainer(
+        model=model,
+        args=training_arguments(params, learning_rate, scratch),
+        train_dataset=load_split("train"),
+        eval_dataset=validation,
+        data_collator=make_collator(tokenizer),
+        compute_metrics=compute_metrics,
+        awp=params.awp,
+    )
+    trainer.remove_callback(PrinterCallback)
+    if trainer.pop_callback(ProgressCallback):
+        trainer.add_callback(ProgressBar)
+    return trainer
+
+
+def validation_confusion(trainer: FineTuningTrainer, labels: list[str]) -> str:
+    """The confusion matrix on validation as text: a row per true class, a column per predicted one."""
+    dataset = load_split("validation")
+    logits = predict_logits(trainer.model, dataset, trainer.data_collator, trainer.args.eval_batch_size)
+    matrix = confusion_matrix(dataset["label"], logits.argmax(axis=1), labels=np.arange(len(labels)))
+    table = pd.DataFrame(matrix, index=[f"true {name}" for name in labels], columns=labels)
+    return f"confusion matrix on validation (columns: predicted)\n{table.to_string()}"
+
+
+def training_summary(
+    trainer: FineTuningTrainer,
+    counts: ParameterCounts,
+    history: History,
+    stopping: EarlyStopping,
+    learning_rate: float,
+    mixout_layers: int,
+) -> dict[str, float]:
+    """What happened in training, as flat numbers; nothing measured with a clock."""
+    summary = {
+        "epochs_trained": len(history.rows),
+        "best_epoch": stopping.best_epoch,
+        "best_validation_f1": round(stopping.best_value, 6),
+        "optimizer_steps": trainer.state.global_step,
+        "learning_rate": learning_rate,
+        "trainable_parameters": counts.trainable,
+        "trainable_body_parameters": counts.trainable_body,
+        "trainable_head_parameters": counts.trainable_head,
+        "total_parameters": counts.total,
+        "trainable_percent": round(counts.trainable_percent, 6),
+        "mixout_layers": mixout_layers,
+        "awp_steps": 0,
+        "awp_relative_step_mean": 0.0,
+        "awp_relative_step_max": 0.0,
+        "awp_unmoved_share": 0.0,
+    }
+    if trainer.awp is not None:
+        log = trainer.awp.log
+        summary["awp_steps"] = log.steps
+        summary["awp_relative_step_mean"] = round(log.ratio_mean, 9)
+        summary["awp_relative_step_max"] = round(log.ratio_max, 9)
+        summary["awp_unmoved_share"] = round(log.unmoved_share, 9)
+    return summary

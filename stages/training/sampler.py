@@ -1,0 +1,52 @@
+"""The order in which training sees its rows: random, yet with texts of one length together."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from torch.utils.data import Sampler
+
+# A pool is sorted by length before it is cut into batches. 50 batches hold enough texts that those of one batch differ
+# little, and few enough that which texts meet stays random.
+POOL_BATCHES = 50
+
+
+class LengthGroupedSampler(Sampler[int]):
+    """Yields every row index once, so that each consecutive `batch_size` of them have about the same length.
+
+    The order is a function of (seed, epoch) alone: not of the method, the model or the state of any random number
+    generator, so all methods see the same batches. The rows are shuffled, cut into pools of 50 batches, each pool is
+    sorted by length and cut into batches, and the batches of all pools are shuffled; an incomplete batch comes last.
+
+    Args:
+        lengths: tokens of each row, shape (N,).
+        batch_size: rows of one optimizer step.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int):
+        self.lengths = np.asarray(lengths)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of epoch `epoch`, counted from 0."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        generator = np.random.default_rng([self.seed, self.epoch])
+        order = generator.permutation(len(self.lengths))
+        pool_size = POOL_BATCHES * self.batch_size
+        batches = []
+        for start in range(0, len(order), pool_size):
+            pool = order[start : start + pool_size]
+            # the shuffle within a length is kept by the stable sort
+            pool = pool[np.argsort(-self.lengths[pool], kind="stable")]
+            batches += [pool[i : i + self.batch_size] for i in range(0, len(pool), self.batch_size)]
+        complete = [batch for batch in batches if len(batch) == self.batch_size]
+        incomplete = [batch for batch in batches if len(batch) < self.batch_size]
+        generator.shuffle(complete)
+        for batch in complete + incomplete:
+            yield from batch.tolist()

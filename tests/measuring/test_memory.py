@@ -1,0 +1,103 @@
+"""Predicted memory on a tiny BERT: what can be counted by hand must come out to the byte."""
+
+import pytest
+import torch
+
+from stages.measuring.inputs import RandomInputs
+from stages.measuring.memory import memory_metrics, predict_training_memory
+from stages.methods.registry import METHODS
+
+LABELS = ["negative", "positive"]
+INPUTS = RandomInputs(vocabulary=50, classes=2, seed=13, device=torch.device("cpu"))
+
+
+def stored_bytes(tensors) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def trainable(model) -> list[torch.nn.Parameter]:
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+@pytest.fixture
+def models(project, params):
+    return {name: module.build(params, LABELS) for name, module in METHODS.items()}
+
+
+@pytest.fixture
+def predictions(models):
+    return {name: predict_training_memory(model, INPUTS, (2, 4), 8, accumulate=True) for name, model in models.items()}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_weights_are_the_parameters_and_buffers(models, predictions, method):
+    model = models[method]
+    assert predictions[method][4].weights == stored_bytes([*model.parameters(), *model.buffers()])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_optimizer_state_is_two_moments_and_a_counter_for_each_trained_tensor(models, predictions, method):
+    trained = trainable(models[method])
+    assert predictions[method][4].optimizer_state == 2 * stored_bytes(trained) + 4 * len(trained)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_inputs_are_ids_mask_and_labels(predictions, method):
+    assert predictions[method][4].inputs == 8 * (4 * 8 + 4 * 8 + 4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_prediction_leaves_the_model_as_it_was(models, method):
+    model = models[method]
+    before = {name: (parameter.requires_grad, parameter.clone()) for name, parameter in model.named_parameters()}
+    predict_training_memory(model, INPUTS, (2,), 8, accumulate=True)
+    after = dict(model.named_parameters())
+    assert list(after) == list(before)
+    for name, (requires_grad, value) in before.items():
+        assert after[name].requires_grad == requires_grad
+        assert torch.equal(after[name], value)
+        assert after[name].grad is None
+
+
+def test_peft_saves_gradients_optimizer_state_and_some_activations(predictions):
+    full = predictions["full"][4]
+    for method in ("lora", "adapter"):
+        memory = predictions[method][4]
+        assert memory.gradients < full.gradients
+        assert memory.optimizer_state < full.optimizer_state
+        assert memory.weights > full.weights  # the base model and what was added to it
+
+
+def test_accumulated_gradients_are_part_of_the_peak(models):
+    trained = stored_bytes(trainable(models["full"]))
+    with_gradients = predict_training_memory(models["full"], INPUTS, (4,), 8, accumulate=True)[4]
+    without = predict_training_memory(models["full"], INPUTS, (4,), 8, accumulate=False)[4]
+    assert with_gradients.gradients >= trained
+    assert without.gradients < trained
+    assert with_gradients.peak > without.peak
+
+
+def test_activations_grow_with_the_micro_batch(models):
+    memory = predict_training_memory(models["lora"], INPUTS, (8, 2, 4, 8), 16, accumulate=True)
+    assert list(memory) == [2, 4, 8]
+    assert memory[8].activations == pytest.approx(2 * memory[4].activations, rel=0.02)
+    assert memory[4].activations == pytest.approx(2 * memory[2].activations, rel=0.02)
+
+
+def test_a_size_is_predicted_the_same_alone_and_after_others(models):
+    alone = predict_training_memory(models["adapter"], INPUTS, (8,), 16, accumulate=True)[8]
+    after = predict_training_memory(models["adapter"], INPUTS, (2, 4, 8), 16, accumulate=True)[8]
+    assert alone == after
+
+
+def test_it_comes_out_the_same_twice(models, predictions):
+    for name, model in models.items():
+        assert predict_training_memory(model, INPUTS, (2, 4), 8, accumulate=True) == predictions[name]
+
+
+def test_metrics_add_up(predictions):
+    metrics = memory_metrics(predictions["lora"], micro_batch_size=2)
+    parts = ("weights_mib", "gradients_mib", "optimizer_state_mib", "activations_mib", "inputs_mib")
+    assert metrics["peak_training_memory_mib"] == pytest.approx(sum(metrics[part] for part in parts), abs=0.005)
+    assert metrics["peak_mib_by_micro_batch"]["micro_batch_2"] == metrics["peak_training_memory_mib"]
+    assert metrics["optimizer_state_bytes"] == predictions["lora"][2].optimizer_state

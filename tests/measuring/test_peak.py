@@ -1,0 +1,47 @@
+"""Measured peak memory: the meter sees what was held and given back, and a fresh process reports on a method."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from stages.errors import UserError
+from stages.measuring import peak
+from stages.measuring.peak import ResidentMeter, measure_peak
+
+MIB = 2**20
+CPU = torch.device("cpu")
+linux_only = pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="needs Linux's /proc")
+
+
+@linux_only
+def test_meter_sees_memory_that_was_given_back():
+    meter = ResidentMeter()
+    np.ones(64 * MIB // 8)
+    assert 60 * MIB < meter.peaks()[""] < 200 * MIB
+
+
+@linux_only
+def test_reset_forgets_the_peak_before():
+    meter = ResidentMeter()
+    np.ones(64 * MIB // 8)
+    meter.reset()
+    assert meter.peaks()[""] < 32 * MIB
+
+
+def test_a_fresh_process_reports_both_kinds_of_step(project, params):
+    peaks = measure_peak("lora", params, ["negative", "positive"], 8, CPU)
+    assert list(peaks) == ["peak_training_memory_mib", "peak_training_memory_awp_mib"]
+    assert all(0 < value < 500 for value in peaks.values())
+
+
+def kill_yourself(*_) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_is_a_users_error(monkeypatch, params):
+    monkeypatch.setattr(peak, "_peak_of_steps", kill_yourself)
+    with pytest.raises(UserError, match="lower train.micro_batch_size"):
+        measure_peak("full", params, ["negative", "positive"], 8, CPU)

@@ -1,0 +1,143 @@
+"""The stage itself on tiny models: all four files, all keys, and the counted part the same twice."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+import yaml
+from transformers import BertTokenizerFast
+
+from stages import benchmark
+from stages.errors import UserError
+from stages.files import write_json
+from stages.measuring import peak
+from stages.methods.registry import METHODS
+from stages.methods.saving import save_checkpoint
+
+LABELS = ["negative", "positive"]
+CELLS = ["batch_1_length_4", "batch_1_length_8", "batch_2_length_4", "batch_2_length_8"]
+TRAINING_KEYS = {
+    "training_step_ms",
+    "training_step_awp_ms",
+    "training_step_length",
+    "peak_training_memory_mib",
+    "peak_training_memory_awp_mib",
+    "peak_training_memory_length",
+}
+
+
+def write_split(name: str, lengths: list[int]) -> None:
+    generator = torch.Generator().manual_seed(len(lengths))
+    ids = [torch.randint(5, 50, (length,), generator=generator).tolist() for length in lengths]
+    table = pa.table(
+        {
+            "text": [f"text {row}" for row in range(len(ids))],
+            "label": pa.array([row % 2 for row in range(len(ids))], pa.int64()),
+            "input_ids": pa.array(ids, pa.list_(pa.int32())),
+            "length": pa.array(lengths, pa.int32()),
+        }
+    )
+    Path("data/processed").mkdir(parents=True, exist_ok=True)
+    with pa.OSFile(f"data/processed/{name}.arrow", "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+@pytest.fixture
+def trained(project, with_params):
+    """A project in which all has happened that the stage needs; returns its parameters."""
+    params = with_params(
+        data={"max_length": 16},
+        train={"batch_size": 4, "micro_batch_size": 2},
+        benchmark={"batch_sizes": [1, 2], "lengths": [4, 8], "repeats": 3, "warmup": 1},
+    )
+    Path("params.yaml").write_text(yaml.safe_dump(params.model_dump()))
+    Path("vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]))
+    tokenizer = BertTokenizerFast("vocab.txt")
+    tokenizer.save_pretrained("models/base")
+    write_json(Path("data/processed/labels.json"), {"labels": LABELS, "transfer": []})
+    write_split("train", [4, 6, 7, 9, 12])
+    write_split("test", [5, 8, 6])
+    for name, method in METHODS.items():
+        model = method.build(params, LABELS)
+        torch.manual_seed(1)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(0.1 * torch.randn_like(parameter))
+        save_checkpoint(model, tokenizer, Path("models", name))
+    return params
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Memory of the steps is read in the test's own process; a fresh one per method has its own test."""
+
+    def measure(method, params, labels, length, device):
+        return peak._peak_of_steps(method, params, labels, length, device, torch.get_num_threads())
+
+    monkeypatch.setattr(benchmark, "measure_peak", measure)
+
+
+def read(path: str) -> dict:
+    return json.loads(Path(path).read_text())
+
+
+def test_all_files_and_keys(trained, in_this_process):
+    benchmark.main()
+    measured = read("metrics/benchmark.json")
+    assert list(measured) == ["machine", "base_model_sha256", "full", "lora", "lora_merged", "adapter"]
+    expected = hashlib.sha256(Path("models/base/model.safetensors").read_bytes()).hexdigest()
+    assert measured["base_model_sha256"] == expected
+    assert {"device", "cpu", "cores", "threads", "platform", "python", "torch", "transformers", "peft"} == set(measured["machine"])
+    for arm in ("full", "lora", "lora_merged", "adapter"):
+        numbers = measured[arm]
+        assert list(numbers["latency_ms"]) == CELLS
+        assert all(0 < cell["median"] <= cell["p95"] for cell in numbers["latency_ms"].values())
+        assert numbers["throughput_examples_per_s"] > 0
+        assert TRAINING_KEYS & set(numbers) == (set() if arm == "lora_merged" else TRAINING_KEYS)
+    assert measured["full"]["training_step_length"] == 7
+    assert measured["full"]["peak_training_memory_length"] == 16
+
+
+def test_latency_table_and_figure(trained, in_this_process):
+    benchmark.main()
+    rows = list(csv.DictReader(Path("plots/latency.csv").open()))
+    assert len(rows) == 4 * len(CELLS)
+    assert list(rows[0]) == [
+        "method", "batch_size", "length", "median_ms", "p95_ms", "ratio_to_full", "ratio_low", "ratio_high"
+    ]  # fmt: skip
+    for row in rows:
+        assert float(row["ratio_low"]) <= float(row["ratio_to_full"]) <= float(row["ratio_high"])
+        if row["method"] == "full":
+            assert row["ratio_to_full"] == "1.0"
+    assert Path("plots/latency.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_counted_memory_is_the_same_twice_and_true(trained, in_this_process):
+    benchmark.main()
+    first = Path("metrics/memory.json").read_bytes()
+    benchmark.main()
+    assert Path("metrics/memory.json").read_bytes() == first
+    memory = json.loads(first)
+    assert list(memory) == ["full", "lora", "adapter", "lora_merged"]
+    assert memory["lora_merged"]["max_abs_logit_difference"] <= memory["lora_merged"]["tolerance"]
+    for method, module in METHODS.items():
+        trainable = [p.numel() for p in module.build(trained, LABELS).parameters() if p.requires_grad]
+        assert memory[method]["trainable_parameters"] == sum(trainable)
+        assert memory[method]["optimizer_state_bytes"] == 8 * sum(trainable) + 4 * len(trainable)
+        weights = next(Path("models", method).glob("*.safetensors"))
+        assert memory[method]["checkpoint_bytes"] == weights.stat().st_size
+        assert (memory[method]["micro_batch_size"], memory[method]["length"]) == (2, 16)
+
+
+def test_a_length_beyond_the_model_is_refused_before_anything_is_written(trained, with_params):
+    params = trained.model_dump()
+    params["benchmark"]["lengths"] = [8, 64]
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(UserError, match=r"benchmark.lengths: the model takes at most 32 tokens, received \[64\]"):
+        benchmark.main()
+    assert not Path("metrics").exists()

@@ -1,0 +1,217 @@
+"""The training loop on a tiny model: accumulation, what moves, AWP's window, early stopping, files."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from transformers import BertTokenizerFast, TrainerControl
+
+from stages.methods.checkpoint import load_checkpoint
+from stages.methods.counting import head_modules
+from stages.methods.registry import METHODS
+from stages.regularization.mixout import apply_mixout
+from stages.tokenized import load_tokenizer
+from stages.training.early_stopping import EarlyStopping
+from stages.training.run import make_trainer, train
+
+LABELS = ["negative", "positive"]
+SMALL = {"epochs": 2, "batch_size": 8, "micro_batch_size": 4, "eval_batch_size": 8}
+
+
+def write_split(name: str, rows: int, seed: int) -> None:
+    """Rows of random tokens; the label is whether token 5 or 6 leads, which is learnable."""
+    generator = np.random.default_rng(seed)
+    lengths = generator.integers(4, 12, rows)
+    labels = generator.integers(0, 2, rows)
+    ids = [[2, 5 + int(y), *generator.integers(7, 50, n - 3).tolist(), 3] for n, y in zip(lengths, labels, strict=True)]
+    table = pa.table(
+        {
+            "text": [f"text {i}" for i in range(rows)],
+            "label": pa.array(labels, pa.int64()),
+            "input_ids": pa.array(ids, pa.list_(pa.int32())),
+            "length": pa.array(lengths, pa.int32()),
+        }
+    )
+    with pa.OSFile(f"data/processed/{name}.arrow", "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+@pytest.fixture
+def prepared(project, params):
+    """A project folder with a tiny encoder, its tokenizer and tokenized splits of 30 and 12 rows."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]
+    (project / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(str(project / "vocab.txt")).save_pretrained("models/base")
+    (project / "data/processed").mkdir(parents=True)
+    (project / "data/processed/labels.json").write_text(json.dumps({"labels": LABELS, "transfer": []}))
+    write_split("train", 30, seed=1)
+    write_split("validation", 12, seed=2)
+    return project
+
+
+def trainer_for(method, params, **kwargs):
+    torch.manual_seed(0)
+    model = METHODS[method].build(params, LABELS)
+    if params.mixout.enabled:
+        apply_mixout(model, head_modules(model), params.mixout.p)
+    return make_trainer(params, model, load_tokenizer(), kwargs.get("learning_rate", 1e-3), 2, "scratch")
+
+
+def gradients_before_the_first_step(trainer) -> list[torch.Tensor]:
+    """Run up to the first optimizer step and return what it would use."""
+    seen = []
+
+    class Stop(Exception):
+        pass
+
+    def hook(optimizer, *_):
+        seen.extend(
+            p.grad.clone() for group in optimizer.param_groups for p in group["params"] if p.grad is not None
+        )
+        raise Stop
+
+    trainer.create_optimizer().register_step_pre_hook(hook)
+    with pytest.raises(Stop):
+        trainer.train()
+    return seen
+
+
+@pytest.mark.parametrize("awp", [False, True])
+def test_accumulated_gradients_equal_the_large_batchs(prepared, with_params, awp):
+    """Without AWP micro-batches of any size add up to the batch; the loss weighs rows, not micro-batches."""
+    quiet = {"mixout": {"enabled": False}, "awp": {"enabled": awp, "window_start": 0.0, "epsilon": 1e-6}}
+    grads = {}
+    for micro in (2, 8):
+        params = with_params(train={**SMALL, "micro_batch_size": micro, "max_grad_norm": 1e9}, **quiet)
+        grads[micro] = gradients_before_the_first_step(trainer_for("full", params))
+    assert len(grads[2]) == len(grads[8]) > 10
+    for small, large in zip(grads[2], grads[8], strict=True):
+        torch.testing.assert_close(small, large, atol=1e-5 if awp else 1e-7, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_not_trained_stays_bit_for_bit(prepared, with_params, method):
+    trainer = trainer_for(method, with_params(train=SMALL))
+    trainable = {name for name, p in trainer.model.named_parameters() if p.requires_grad}
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    trainer.train()
+    after = trainer.model.state_dict()
+    assert [name for name in before if name not in trainable and not torch.equal(before[name], after[name])] == []
+    moved = {name for name in trainable if not torch.equal(before[name], after[name])}
+    # rows of the embedding that no text uses get no gradient, yet weight decay moves them
+    assert moved == trainable
+
+
+def test_the_optimizer_holds_the_trainable_parameters_and_no_other(prepared, with_params):
+    trainer = trainer_for("lora", with_params(train=SMALL))
+    held = [p for group in trainer.create_optimizer().param_groups for p in group["params"]]
+    assert {id(p) for p in held} == {id(p) for p in trainer.model.parameters() if p.requires_grad}
+    frozen = next(p for p in trainer.model.parameters() if not p.requires_grad)
+    stray = trainer_for("lora", with_params(train=SMALL))
+    stray.optimizer = torch.optim.AdamW([frozen])
+    with pytest.raises(AssertionError, match="the optimizer holds 1 tensors"):
+        stray.create_optimizer()
+
+
+@pytest.mark.parametrize(("start", "end", "due"), [(0.5, 1.0, [0, 0, 1, 1] * 2), (0.0, 0.5, [1, 1, 0, 0] * 2)])
+def test_awp_acts_in_its_window_of_each_epoch(prepared, with_params, start, end, due):
+    trainer = trainer_for("full", with_params(train=SMALL, awp={"window_start": start, "window_end": end}))
+    seen = []
+    original = trainer.training_step
+    trainer.training_step = lambda *args: (
+        seen.append((trainer.state.global_step, trainer.awp_is_due())),
+        original(*args),
+    )[1]
+    trainer.train()
+    assert [int(flag) for step, flag in sorted(set(seen))] == due  # 4 optimizer steps an epoch, 2 epochs
+    assert trainer.awp.log.steps == sum(flag for _, flag in seen)
+
+
+def test_all_methods_see_the_same_batches(prepared, with_params):
+    orders = []
+    for method in METHODS:
+        trainer = trainer_for(method, with_params(train=SMALL))
+        batches, original = [], trainer.training_step
+        trainer.training_step = lambda model, inputs, n, original=original, batches=batches: (
+            batches.append(inputs["input_ids"].tolist()),
+            original(model, inputs, n),
+        )[1]
+        trainer.train()
+        orders.append(batches)
+    assert orders[0] == orders[1] == orders[2]
+    assert len(orders[0]) == 16 and orders[0][:8] != orders[0][8:]
+
+
+def evaluate_with(stopping, values, name="eval_f1"):
+    """Feed `values` as one epoch's metric after the other; return the number of epochs run."""
+    control = TrainerControl()
+    for epoch, value in enumerate(values, start=1):
+        with torch.no_grad():
+            stopping.model.weight.fill_(epoch)
+        stopping.on_evaluate(None, SimpleNamespace(epoch=float(epoch)), control, {name: value})
+        if control.should_training_stop:
+            break
+    return epoch
+
+
+def test_early_stopping_waits_for_patience_epochs_without_gain_and_restores_the_best():
+    stopping = EarlyStopping(torch.nn.Linear(1, 1), patience=3)
+    # equal is not better; a gain starts the count anew
+    assert evaluate_with(stopping, [0.5, 0.7, 0.7, 0.6, 0.8, 0.8, 0.8, 0.7, 0.9]) == 8
+    assert (stopping.best_epoch, stopping.best_value) == (5, 0.8)
+    stopping.restore()
+    assert stopping.model.weight.item() == 5
+
+
+def test_early_stopping_complains_about_a_missing_metric():
+    with pytest.raises(KeyError, match="needs the metric 'eval_f1'"):
+        evaluate_with(EarlyStopping(torch.nn.Linear(1, 1), patience=3), [0.5], name="eval_F1")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_train_writes_the_best_epochs_model_its_curve_and_metrics(prepared, params, method, capsys):
+    content = params.model_dump()
+    content["train"].update(SMALL, epochs=3, learning_rate={name: 5e-3 for name in METHODS})
+    (prepared / "params.yaml").write_text(yaml.safe_dump(content))
+    train(METHODS[method])
+
+    curve = pd.read_csv(f"plots/learning_curves/{method}.csv")
+    summary = json.loads((prepared / f"metrics/training/{method}.json").read_text())
+    assert curve["epoch"].tolist() == list(range(1, summary["epochs_trained"] + 1))
+    assert summary["best_epoch"] == curve["epoch"][curve["f1"].idxmax()]
+    assert summary["best_validation_f1"] == pytest.approx(curve["f1"].max(), abs=1e-6)
+    assert summary["mixout_layers"] == 1 and summary["awp_steps"] > 0
+    assert summary["awp_relative_step_mean"] == pytest.approx(0.01, rel=1e-3)
+
+    printed = capsys.readouterr().out
+    assert f"{method}: trainable parameters: {summary['trainable_parameters']:,} of" in printed
+    assert "confusion matrix on validation" in printed
+
+    from stages.inference import predict_logits
+    from stages.scores import classification_scores
+    from stages.tokenized import load_split, make_collator
+
+    dataset = load_split("validation")
+    logits = predict_logits(load_checkpoint(prepared / "models" / method), dataset, make_collator(load_tokenizer()), 5)
+    scores = classification_scores(np.asarray(dataset["label"]), logits.argmax(axis=1), 2)
+    assert scores["f1"] == pytest.approx(summary["best_validation_f1"], abs=1e-6)
+
+
+def test_training_again_gives_the_same_bytes(prepared, params):
+    content = params.model_dump()
+    content["train"].update(SMALL)
+    (prepared / "params.yaml").write_text(yaml.safe_dump(content))
+    first = {}
+    for _ in range(2):
+        train(METHODS["adapter"])
+        files = [p for p in prepared.rglob("*") if p.is_file() and p.parts[-2] in ("adapter", "training", "learning_curves")]
+        contents = {str(p): p.read_bytes() for p in files}
+        first = first or contents
+    assert len(first) == 7 and contents == first
+    assert load_file(prepared / "models/adapter/adapter_model.safetensors")
