@@ -4,7 +4,6 @@ Reads data/raw and the tokenizer in models/base; cleans, splits and tokenizes th
 file per split and transfer set, labels.json) and metrics/data.json (rows, dropped rows, token lengths).
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,11 +18,9 @@ from stages.preparation.rated import LABELS, MAIN_FILE, TRANSFER_FILES, read_rat
 from stages.preparation.rows import Row
 from stages.preparation.splitting import limited, split
 from stages.preparation.statistics import class_statistics, length_statistics, row_statistics
-from stages.preparation.table import read_table
+from stages.preparation.table import CSV_FILE, read_table
 from stages.preparation.tokenizing import check_max_length, encode, write_arrow
 from stages.tokenized import SPLITS, load_tokenizer
-
-CSV_FILE = "reviews.csv"
 
 
 class Corpus(NamedTuple):
@@ -46,7 +43,7 @@ def main() -> None:
         for name, rows in sets.items():
             ids, lengths[name] = encode(tokenizer, [row.text for row in rows], params.data.max_length)
             write_arrow(folder / f"{name}.arrow", rows, ids)
-        write_json(folder / "labels.json", {"labels": corpus.names, "transfer": [name for name in corpus.rows][1:]})
+        write_json(folder / "labels.json", {"labels": corpus.names, "transfer": list(corpus.rows)[1:]})
     write_json(METRICS / "data.json", describe(corpus, sets, lengths, params.data.max_length))
     print("rows: " + ", ".join(f"{name} {len(rows)}" for name, rows in sets.items()))
 
@@ -82,9 +79,7 @@ def make_sets(corpus: Corpus, params: Params) -> dict[str, list[Row]]:
     return sets
 
 
-def describe(
-    corpus: Corpus, sets: dict[str, list[Row]], lengths: dict[str, np.ndarray], max_length: int
-) -> dict[str, float]:
+def describe(corpus: Corpus, sets: dict[str, list[Row]], lengths: dict[str, np.ndarray], max_length: int) -> dict[str, float]:
     """Return the flat content of metrics/data.json: the main data without a prefix, transfer sets with theirs."""
     metrics = {}
     for name, counts in corpus.counts.items():

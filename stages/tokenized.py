@@ -45,12 +45,17 @@ def load_tokenizer(folder: Path = BASE_MODEL) -> PreTrainedTokenizerBase:
     """Return the tokenizer saved in `folder`.
 
     Raises:
-        UserError: there is none, or it has no token to pad with.
+        UserError: there is none, it has no vocabulary, or no token to pad with.
     """
+    if not folder.is_dir():  # transformers would look for a model of that name on the Hub
+        raise UserError(f"{folder}: no such folder; run the stage fetch first")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: no tokenizer can be loaded from there: {' '.join(str(error).split())}") from None
+    except Exception as error:  # a damaged file makes the tokenizers library raise a bare Exception
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"{folder}: no tokenizer can be loaded from there ({reason})") from error
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what transformers makes of a folder without a vocabulary
+        raise UserError(f"{folder}: its tokenizer knows no words; save tokenizer.json or the vocabulary there too")
     if tokenizer.pad_token is None:
         raise UserError(f"{folder}: its tokenizer has no padding token; set pad_token and save the tokenizer again")
     return tokenizer

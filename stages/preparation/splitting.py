@@ -23,9 +23,7 @@ def stratified_sample(labels: np.ndarray, size: int, generator: np.random.Genera
     # integers: a remainder must not depend on rounding
     quotas, remainders = np.divmod(size * counts, max(len(labels), 1))
     quotas[np.argsort(-remainders, kind="stable")[: size - quotas.sum()]] += 1
-    parts = [
-        generator.permutation(np.flatnonzero(labels == k))[:quota] for k, quota in zip(classes, quotas, strict=True)
-    ]
+    parts = [generator.permutation(np.flatnonzero(labels == k))[:quota] for k, quota in zip(classes, quotas, strict=True)]
     return np.sort(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)
 
 

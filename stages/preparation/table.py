@@ -10,6 +10,8 @@ from stages.config.schema import CsvParams
 from stages.errors import UserError
 from stages.preparation.rows import Row, read_text
 
+CSV_FILE = "reviews.csv"
+
 
 def read_table(path: Path, params: CsvParams) -> tuple[list[Row], list[str]]:
     """Return the rows of a comma-separated file with a header line, and the sorted class names.

@@ -14,9 +14,7 @@ from stages.preparation.rows import Row
 
 BATCH = 1000  # texts per call of the tokenizer and rows per record batch
 UNBOUNDED = 1_000_000  # tokenizers without a limit of their own say a number far above this
-SCHEMA = pa.schema(
-    [("text", pa.string()), ("label", pa.int64()), ("input_ids", pa.list_(pa.int32())), ("length", pa.int32())]
-)
+SCHEMA = pa.schema([("text", pa.string()), ("label", pa.int64()), ("input_ids", pa.list_(pa.int32())), ("length", pa.int32())])
 
 
 def check_max_length(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Path) -> None:

@@ -73,5 +73,7 @@ def _pip_download(lock: Path, filename: str, folder: Path) -> None:
 def _reason(output: str) -> str:
     """The part of pip's error output that says what went wrong, indented below our message."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
+    # pip tells of a lost connection only in warnings, and in the end of a version that it could not find
+    connection = [line for line in lines if "connection broken by" in line][-1:]
     start = next((i for i, line in enumerate(lines) if line.startswith("ERROR")), -8)
-    return "\n  ".join(lines[start:][:8]) or "pip said nothing"
+    return "\n  ".join([*connection, *lines[start:][:8]]) or "pip said nothing"

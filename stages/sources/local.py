@@ -20,7 +20,7 @@ def copy_csv(path: Path, target: Path) -> None:
     if not path.stat().st_size:
         raise UserError(f"data.csv.path: {path} is empty; a header line and at least one row per class were expected")
     shutil.copyfile(path, target / CSV_NAME)
-    print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB copied")
+    print(f"{path}: {path.stat().st_size:,} bytes copied")
 
 
 def copy_model(folder: Path, target: Path) -> None:

@@ -1,10 +1,12 @@
 """The skeleton: load, build, regularize, train, keep the best epoch, show and save. The method is its only variable."""
 
 import tempfile
+from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
 import pandas as pd
+from datasets import Dataset
 from sklearn.metrics import confusion_matrix
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
@@ -14,6 +16,7 @@ from stages.inference import predict_logits
 from stages.methods.counting import ParameterCounts, count_parameters, head_modules
 from stages.methods.saving import save_checkpoint
 from stages.paths import LEARNING_CURVES, MODELS, TRAINING_METRICS
+from stages.regularization.awp import PerturbationLog
 from stages.regularization.mixout import apply_mixout
 from stages.scores import classification_scores
 from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
@@ -26,8 +29,28 @@ from stages.training.trainer import FineTuningTrainer
 def train(method: ModuleType) -> None:
     """Train `method` (a module of stages.methods) and write its checkpoint, learning curve and training metrics."""
     params = load_params()
-    labels = load_labels()
-    tokenizer = load_tokenizer()
+    labels, tokenizer = load_labels(), load_tokenizer()
+    run = fit(method, params, labels, tokenizer, load_split("train"))
+    print(f"best epoch: {run.stopping.best_epoch}, validation macro F1 {run.stopping.best_value:.4f}")
+    print(validation_confusion(run.trainer, labels))
+    save_checkpoint(run.trainer.model, tokenizer, MODELS / method.NAME)
+    run.history.write(LEARNING_CURVES / f"{method.NAME}.csv")
+    write_json(TRAINING_METRICS / f"{method.NAME}.json", training_summary(run))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training; the model of `trainer` has the best epoch's weights."""
+
+    trainer: FineTuningTrainer
+    history: History
+    stopping: EarlyStopping
+    counts: ParameterCounts
+    mixout_layers: int
+
+
+def fit(method: ModuleType, params: Params, labels: list[str], tokenizer, rows: Dataset) -> Run:
+    """Train `method` on `rows` with the learning rate that `params` has for it."""
     model = method.build(params, labels)
     mixout_layers = apply_mixout(model, head_modules(model), params.mixout.p) if params.mixout.enabled else 0
     counts = count_parameters(model)
@@ -36,24 +59,19 @@ def train(method: ModuleType) -> None:
     learning_rate = getattr(params.train.learning_rate, method.NAME)
     history, stopping = History(), EarlyStopping(model, params.train.patience)
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = make_trainer(params, model, tokenizer, learning_rate, len(labels), scratch)
+        trainer = make_trainer(params, model, tokenizer, learning_rate, rows, scratch)
         trainer.add_callback(history)
         trainer.add_callback(stopping)
         trainer.train()
     stopping.restore()
-
-    print(f"best epoch: {stopping.best_epoch}, validation macro F1 {stopping.best_value:.4f}")
-    print(validation_confusion(trainer, labels))
-    save_checkpoint(trainer.model, tokenizer, MODELS / method.NAME)
-    history.write(LEARNING_CURVES / f"{method.NAME}.csv")
-    summary = training_summary(trainer, counts, history, stopping, learning_rate, mixout_layers)
-    write_json(TRAINING_METRICS / f"{method.NAME}.json", summary)
+    return Run(trainer, history, stopping, counts, mixout_layers)
 
 
 def make_trainer(
-    params: Params, model, tokenizer, learning_rate: float, num_classes: int, scratch: str
+    params: Params, model, tokenizer, learning_rate: float, rows: Dataset, scratch: str
 ) -> FineTuningTrainer:
-    """The Trainer with this project's data, metrics and AWP; early stopping is left to the caller."""
+    """The Trainer with this project's validation data, metrics and AWP; early stopping is left to the caller."""
+    num_classes = model.config.num_labels
 
     def compute_metrics(prediction) -> dict[str, float]:
         return classification_scores(prediction.label_ids, np.argmax(prediction.predictions, axis=-1), num_classes)
@@ -64,7 +82,7 @@ def make_trainer(
     trainer = FineTuningTrainer(
         model=model,
         args=training_arguments(params, learning_rate, scratch),
-        train_dataset=load_split("train"),
+        train_dataset=rows,
         eval_dataset=validation,
         data_collator=make_collator(tokenizer),
         compute_metrics=compute_metrics,
@@ -85,36 +103,23 @@ def validation_confusion(trainer: FineTuningTrainer, labels: list[str]) -> str:
     return f"confusion matrix on validation (columns: predicted)\n{table.to_string()}"
 
 
-def training_summary(
-    trainer: FineTuningTrainer,
-    counts: ParameterCounts,
-    history: History,
-    stopping: EarlyStopping,
-    learning_rate: float,
-    mixout_layers: int,
-) -> dict[str, float]:
+def training_summary(run: Run) -> dict[str, float]:
     """What happened in training, as flat numbers; nothing measured with a clock."""
-    summary = {
-        "epochs_trained": len(history.rows),
-        "best_epoch": stopping.best_epoch,
-        "best_validation_f1": round(stopping.best_value, 6),
-        "optimizer_steps": trainer.state.global_step,
-        "learning_rate": learning_rate,
+    counts, log = run.counts, run.trainer.awp.log if run.trainer.awp else PerturbationLog()
+    return {
+        "epochs_trained": len(run.history.rows),
+        "best_epoch": run.stopping.best_epoch,
+        "best_validation_f1": round(run.stopping.best_value, 6),
+        "optimizer_steps": run.trainer.state.global_step,
+        "learning_rate": run.trainer.args.learning_rate,
         "trainable_parameters": counts.trainable,
         "trainable_body_parameters": counts.trainable_body,
         "trainable_head_parameters": counts.trainable_head,
         "total_parameters": counts.total,
         "trainable_percent": round(counts.trainable_percent, 6),
-        "mixout_layers": mixout_layers,
-        "awp_steps": 0,
-        "awp_relative_step_mean": 0.0,
-        "awp_relative_step_max": 0.0,
-        "awp_unmoved_share": 0.0,
+        "mixout_layers": run.mixout_layers,
+        "awp_steps": log.steps,
+        "awp_relative_step_mean": round(log.ratio_mean, 9),
+        "awp_relative_step_max": round(log.ratio_max, 9),
+        "awp_unmoved_share": round(log.unmoved_share, 9),
     }
-    if trainer.awp is not None:
-        log = trainer.awp.log
-        summary["awp_steps"] = log.steps
-        summary["awp_relative_step_mean"] = round(log.ratio_mean, 9)
-        summary["awp_relative_step_max"] = round(log.ratio_max, 9)
-        summary["awp_unmoved_share"] = round(log.unmoved_share, 9)
-    return summary

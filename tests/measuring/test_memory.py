@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import BertConfig, BertModel
 
 from stages.measuring.inputs import RandomInputs
 from stages.measuring.memory import memory_metrics, predict_training_memory
@@ -19,12 +20,19 @@ def trainable(model) -> list[torch.nn.Parameter]:
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-@pytest.fixture
-def models(project, params):
-    return {name: module.build(params, LABELS) for name, module in METHODS.items()}
+@pytest.fixture(scope="module")
+def models(tmp_path_factory, params):
+    """The three methods on one tiny encoder, with dropout, whose masks are activations too."""
+    config = BertConfig(
+        vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("project"))
+        BertModel(config).save_pretrained("models/base")
+        return {name: module.build(params, LABELS) for name, module in METHODS.items()}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def predictions(models):
     return {name: predict_training_memory(model, INPUTS, (2, 4), 8, accumulate=True) for name, model in models.items()}
 

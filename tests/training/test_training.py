@@ -12,11 +12,13 @@ import yaml
 from safetensors.torch import load_file
 from transformers import BertTokenizerFast, TrainerControl
 
+from stages.inference import predict_logits
 from stages.methods.checkpoint import load_checkpoint
 from stages.methods.counting import head_modules
 from stages.methods.registry import METHODS
 from stages.regularization.mixout import apply_mixout
-from stages.tokenized import load_tokenizer
+from stages.scores import classification_scores
+from stages.tokenized import load_split, load_tokenizer, make_collator
 from stages.training.early_stopping import EarlyStopping
 from stages.training.run import make_trainer, train
 
@@ -55,12 +57,12 @@ def prepared(project, params):
     return project
 
 
-def trainer_for(method, params, **kwargs):
+def trainer_for(method, params):
     torch.manual_seed(0)
     model = METHODS[method].build(params, LABELS)
     if params.mixout.enabled:
         apply_mixout(model, head_modules(model), params.mixout.p)
-    return make_trainer(params, model, load_tokenizer(), kwargs.get("learning_rate", 1e-3), 2, "scratch")
+    return make_trainer(params, model, load_tokenizer(), 1e-3, load_split("train"), "scratch")
 
 
 def gradients_before_the_first_step(trainer) -> list[torch.Tensor]:
@@ -193,9 +195,6 @@ def test_train_writes_the_best_epochs_model_its_curve_and_metrics(prepared, para
     assert f"{method}: trainable parameters: {summary['trainable_parameters']:,} of" in printed
     assert "confusion matrix on validation" in printed
 
-    from stages.inference import predict_logits
-    from stages.scores import classification_scores
-    from stages.tokenized import load_split, make_collator
 
     dataset = load_split("validation")
     logits = predict_logits(load_checkpoint(prepared / "models" / method), dataset, make_collator(load_tokenizer()), 5)
@@ -210,8 +209,8 @@ def test_training_again_gives_the_same_bytes(prepared, params):
     first = {}
     for _ in range(2):
         train(METHODS["adapter"])
-        files = [p for p in prepared.rglob("*") if p.is_file() and p.parts[-2] in ("adapter", "training", "learning_curves")]
-        contents = {str(p): p.read_bytes() for p in files}
+        folders = ("adapter", "training", "learning_curves")
+        contents = {str(p): p.read_bytes() for p in prepared.rglob("*") if p.is_file() and p.parent.name in folders}
         first = first or contents
     assert len(first) == 7 and contents == first
     assert load_file(prepared / "models/adapter/adapter_model.safetensors")

@@ -1,0 +1,75 @@
+"""Everything that the report is computed from: parameters and the metric files of all stages."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from stages.config import METHODS, Params
+from stages.errors import UserError
+from stages.files import read_json
+from stages.paths import CONFUSION, LEARNING_CURVES, METRICS, PLOTS, REPORTS, TRAINING_METRICS
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Contents of the files; the dictionaries are keyed by method.
+
+    Attributes:
+        data: metrics/data.json.
+        quality: metrics/{method}.json.
+        training: metrics/training/{method}.json.
+        curves: plots/learning_curves/{method}.csv.
+        confusion: plots/confusion/{method}.csv, one row (actual, predicted) per test text.
+        reports: reports/{method}.txt.
+        memory: metrics/memory.json.
+        benchmark: metrics/benchmark.json, measured with a clock.
+        latency: plots/latency.csv, measured with a clock.
+        learning_rates: metrics/learning_rates.csv.
+    """
+
+    params: Params
+    data: dict
+    quality: dict[str, dict]
+    training: dict[str, dict]
+    curves: dict[str, pd.DataFrame]
+    confusion: dict[str, pd.DataFrame]
+    reports: dict[str, str]
+    memory: dict
+    benchmark: dict
+    latency: pd.DataFrame
+    learning_rates: pd.DataFrame
+
+
+def load_facts(params: Params) -> Facts:
+    """Read all files.
+
+    Raises:
+        UserError: one of them is missing.
+    """
+
+    def by_method(read: Callable, folder: Path, ending: str) -> dict:
+        return {method: read(folder / f"{method}.{ending}") for method in METHODS}
+
+    try:
+        return Facts(
+            params=params,
+            data=read_json(METRICS / "data.json"),
+            quality=by_method(read_json, METRICS, "json"),
+            training=by_method(read_json, TRAINING_METRICS, "json"),
+            curves=by_method(pd.read_csv, LEARNING_CURVES, "csv"),
+            confusion=by_method(read_names, CONFUSION, "csv"),
+            reports=by_method(lambda path: path.read_text(encoding="utf-8"), REPORTS, "txt"),
+            memory=read_json(METRICS / "memory.json"),
+            benchmark=read_json(METRICS / "benchmark.json"),
+            latency=pd.read_csv(PLOTS / "latency.csv"),
+            learning_rates=pd.read_csv(METRICS / "learning_rates.csv"),
+        )
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename}: no such file; `dvc repro` makes what the report quotes") from None
+
+
+def read_names(path: Path) -> pd.DataFrame:
+    """Read a CSV of class names as they are: a class may be called 1 or NA."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)

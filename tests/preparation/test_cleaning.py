@@ -1,0 +1,53 @@
+"""The cleaning rules, one by one and together."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.preparation.cleaning import clean, identity, normalise
+from stages.preparation.rows import Row
+
+TEXTS = st.text(st.sampled_from("aA \té\u00a0e\u0301ß"), max_size=4)
+ROWS = st.lists(st.builds(Row, TEXTS, st.sampled_from([0, 1, None])), max_size=30)
+
+
+def test_white_space_and_accents_are_normalised():
+    assert normalise(" a\tb\u00a0\n c ") == "a b c"
+    assert normalise("cafe\u0301") == "caf\u00e9"
+
+
+def test_empty_texts_and_near_ties_are_dropped():
+    rows, dropped = clean([Row("  ", 1), Row("good", 1), Row("so so", None), Row("\n", None)])
+    assert rows == [Row("good", 1)]
+    assert dropped == {"empty": 2, "near_tie": 1, "conflicting": 0, "duplicate": 0}
+
+
+def test_the_first_of_equal_texts_is_kept():
+    rows, dropped = clean([Row("Good  film", 1), Row("bad", 0), Row("good film", 1), Row("GOOD FILM", 1)])
+    assert rows == [Row("Good film", 1), Row("bad", 0)]
+    assert dropped["duplicate"] == 2
+
+
+def test_equal_texts_with_different_labels_are_all_dropped():
+    rows, dropped = clean([Row("Good", 1), Row("bad", 0), Row("good", 0), Row("good", 1)])
+    assert rows == [Row("bad", 0)]
+    assert dropped["conflicting"] == 3 and dropped["duplicate"] == 0
+
+
+def test_a_near_tie_does_not_contradict_an_equal_text():
+    assert clean([Row("fine", 1), Row("fine", None)])[0] == [Row("fine", 1)]
+
+
+def test_a_transfer_set_loses_what_the_main_data_has():
+    rows, dropped = clean([Row("Good.", 1), Row("good.", 1), Row("new", 0)], main={identity("GOOD.")})
+    assert rows == [Row("new", 0)]
+    assert (dropped["duplicate"], dropped["in_main"]) == (1, 1)
+
+
+@given(rows=ROWS, main=st.none() | st.sets(TEXTS.map(identity)))
+def test_every_row_is_kept_or_counted_and_no_text_is_there_twice(rows, main):
+    kept, dropped = clean(rows, main)
+    assert len(kept) + sum(dropped.values()) == len(rows)
+    identities = [identity(row.text) for row in kept]
+    assert len(set(identities)) == len(identities)
+    assert not set(identities) & (main or set())
+    assert clean(kept, main)[0] == kept

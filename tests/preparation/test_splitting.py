@@ -1,0 +1,53 @@
+"""Stratified parts: exact sizes, every class's share, nothing twice, the same draw for the same seed."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.errors import UserError
+from stages.preparation.splitting import limited, split, stratified_sample
+
+
+@given(counts=st.lists(st.integers(1, 40), min_size=1, max_size=5), data=st.data())
+def test_a_sample_has_its_size_and_every_class_its_share(counts, data):
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    size = data.draw(st.integers(0, len(labels)))
+    indices = stratified_sample(labels, size, np.random.default_rng(1))
+    assert len(set(indices.tolist())) == len(indices) == size
+    assert (np.diff(indices) > 0).all()
+    drawn = np.bincount(labels[indices], minlength=len(counts))
+    shares = size * np.array(counts) / len(labels)
+    assert (np.abs(drawn - shares) < 1).all()
+
+
+def test_the_splits_are_70_10_20_disjoint_complete_and_stratified(params):
+    labels = np.repeat([0, 1], [600, 400])
+    parts = split(labels, ["no", "yes"], params.data, seed=13)
+    assert list(parts) == ["train", "validation", "test"]
+    assert [len(part) for part in parts.values()] == [700, 100, 200]
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(1000))
+    assert [int(np.sum(labels[part] == 0)) for part in parts.values()] == [420, 60, 120]
+
+
+def test_the_seed_decides_the_draw(params):
+    labels = np.repeat([0, 1], 50)
+    first, same, other = (split(labels, ["no", "yes"], params.data, seed)["test"].tolist() for seed in (1, 1, 2))
+    assert first == same != other
+
+
+def test_a_limit_keeps_that_many_rows():
+    labels = np.repeat([0, 1], [75, 25])
+    assert np.bincount(labels[limited(labels, 20, seed=1)]).tolist() == [15, 5]
+    for none in (0, 100, 101):
+        assert limited(labels, none, seed=1).tolist() == list(range(100))
+
+
+def test_a_class_that_a_split_would_lack_is_named(params, with_params):
+    labels = np.repeat([0, 1], [97, 3])
+    with pytest.raises(UserError, match=r"class 'rare' has 3 row\(s\).*into validation \(10% of the data\).*about 10 rows"):
+        split(labels, ["common", "rare"], params.data, seed=1)
+    with pytest.raises(UserError, match=r"raise data\.limit \(6\)"):
+        split(np.repeat([0, 1], 3), ["no", "yes"], with_params(data={"limit": 6}).data, seed=1)
+    with pytest.raises(UserError, match=r"class 'yes' has 0 row\(s\)"):
+        split(np.zeros(50, dtype=int), ["no", "yes"], params.data, seed=1)

@@ -1,0 +1,81 @@
+"""Token ids without padding, lengths before truncation, and files with stable bytes."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from datasets import Dataset
+
+from stages.errors import UserError
+from stages.preparation.rows import Row
+from stages.preparation.tokenizing import BATCH, check_max_length, encode, write_arrow
+from stages.tokenized import load_tokenizer
+
+TINY_BERT = Path(__file__).parents[2] / "examples/tiny-bert"
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return load_tokenizer(TINY_BERT)
+
+
+def test_long_texts_are_truncated_and_none_is_padded(tokenizer):
+    texts = ["kettle", "the kettle works perfectly", "lamp " * 50]
+    ids, lengths = encode(tokenizer, texts, max_length=8)
+    assert lengths.tolist() == [3, 6, 52]
+    assert [len(tokens) for tokens in ids] == [3, 6, 8]
+    assert all(tokens[0] == tokenizer.cls_token_id and tokens[-1] == tokenizer.sep_token_id for tokens in ids)
+
+
+def test_a_saved_tokenizers_own_padding_and_truncation_are_overruled(tmp_path):
+    tokenizer = load_tokenizer(TINY_BERT)
+    tokenizer.backend_tokenizer.enable_padding(length=20)
+    tokenizer.backend_tokenizer.enable_truncation(5)
+    tokenizer.save_pretrained(tmp_path)
+    ids, lengths = encode(load_tokenizer(tmp_path), ["kettle", "lamp " * 10], max_length=8)
+    assert (lengths.tolist(), [len(tokens) for tokens in ids]) == ([3, 12], [3, 8])
+
+
+def test_batches_do_not_change_the_result(tokenizer):
+    texts = [f"lamp {'x' * (i % 9)}" for i in range(BATCH + 3)]
+    ids, lengths = encode(tokenizer, texts, max_length=6)
+    assert len(ids) == len(lengths) == len(texts)
+    assert ids[-1] == encode(tokenizer, texts[-1:], max_length=6)[0][0]
+
+
+def test_a_length_that_the_encoder_cannot_read_is_refused(tokenizer):
+    check_max_length(128, tokenizer, TINY_BERT)
+    with pytest.raises(UserError, match=r"data\.max_length: 129, but .*tiny-bert reads at most 128 tokens"):
+        check_max_length(129, tokenizer, TINY_BERT)
+
+
+def test_datasets_maps_the_file_and_rewriting_gives_the_same_bytes(tmp_path):
+    rows = [Row(f"text {i}", i % 2) for i in range(BATCH + 1)]
+    ids = [[2, *range(5, 5 + i % 7), 3] for i in range(BATCH + 1)]
+    write_arrow(tmp_path / "a.arrow", rows, ids)
+    write_arrow(tmp_path / "b.arrow", rows, ids)
+    os.utime(tmp_path / "b.arrow", (0, 0))
+    assert (tmp_path / "a.arrow").read_bytes() == (tmp_path / "b.arrow").read_bytes()
+    dataset = Dataset.from_file(str(tmp_path / "a.arrow"))
+    assert dataset[BATCH] == {"text": f"text {BATCH}", "label": 0, "input_ids": ids[BATCH], "length": len(ids[BATCH])}
+    assert dataset.data.schema.field("input_ids").type == pa.list_(pa.int32())
+    assert dataset.cache_files[0]["filename"] == str(tmp_path / "a.arrow")
+
+
+def test_a_folder_without_a_usable_tokenizer_is_refused(tmp_path):
+    shutil.copyfile(TINY_BERT / "config.json", tmp_path / "config.json")
+    with pytest.raises(UserError, match="its tokenizer knows no words"):
+        load_tokenizer(tmp_path)
+    with pytest.raises(UserError, match="no such folder; run the stage fetch first"):
+        load_tokenizer(tmp_path / "absent")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(UserError, match="no tokenizer can be loaded"):
+        load_tokenizer(tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    tokenizer = load_tokenizer(TINY_BERT)
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="no padding token"):
+        load_tokenizer(tmp_path)

@@ -1,0 +1,29 @@
+"""What later stages read: splits, class names and padded batches."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from stages.errors import UserError
+from stages.tokenized import load_split, load_tokenizer, make_collator
+
+TINY_BERT = Path(__file__).parents[1] / "examples/tiny-bert"
+
+
+def test_a_batch_is_padded_to_its_longest_row_and_holds_tensors_only():
+    collator = make_collator(load_tokenizer(TINY_BERT))
+    rows = [{"input_ids": [2, 9, 3], "label": 1, "text": "a", "length": 3}, {"input_ids": [2, 3], "label": 0}]
+    batch = collator(rows)
+    assert batch["input_ids"].tolist() == [[2, 9, 3], [2, 3, 0]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
+    assert batch["labels"].tolist() == [1, 0]
+    assert set(batch) == {"input_ids", "attention_mask", "labels"}
+    assert all(isinstance(tensor, torch.Tensor) for tensor in batch.values())
+    assert "labels" not in collator([{"input_ids": [2, 3]}])
+
+
+def test_a_split_that_was_not_prepared_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"data/processed/train\.arrow: no such split; run the stage prepare"):
+        load_split("train")
