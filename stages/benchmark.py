@@ -23,7 +23,7 @@ from stages.files import write_csv, write_json
 from stages.measuring.arms import MERGE_TOLERANCE, load_arms, merge_difference
 from stages.measuring.figures import latency_figure
 from stages.measuring.inputs import RandomInputs, check_lengths, longest_input
-from stages.measuring.latency import Latency, measure_latency, measure_throughput
+from stages.measuring.latency import Latency, busy_note, measure_latency, measure_throughput
 from stages.measuring.machine import describe_machine, pick_device, weights_sha256
 from stages.measuring.memory import memory_metrics, predict_training_memory
 from stages.measuring.peak import measure_peak
@@ -38,7 +38,7 @@ from stages.plotting.style import save_figure
 from stages.quiet import quiet_libraries
 from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
 
-MICRO_BATCH_SIZES = (4, 8, 16, 32)  # at which memory is predicted, beside train.micro_batch_size
+MICRO_BATCH_SIZES = (4, 16, 64)  # at which memory is predicted, beside train.micro_batch_size
 LATENCY_COLUMNS = ("method", "batch_size", "length", "median_ms", "p95_ms", "ratio_to_full", "ratio_low", "ratio_high")
 
 
@@ -59,9 +59,9 @@ def main() -> None:
     write_json(METRICS / "memory.json", count_memory(params, labels, inputs, trained_length) | merged)
 
     latencies = measure_latency(arms, inputs, params.benchmark)
-    throughput = measure_throughput(
-        arms, load_split("test"), make_collator(load_tokenizer()), params.evaluate.batch_size
-    )
+    if note := busy_note(latencies):
+        print(note, flush=True)
+    throughput = measure_throughput(arms, load_split("test"), make_collator(load_tokenizer()), params.evaluate.batch_size)
     results = {arm: inference_metrics(arm, latencies, throughput[arm]) for arm in arms}
     del arms
     training = measure_training(params, labels, inputs, trained_length)
@@ -111,9 +111,7 @@ def measure_training(params: Params, labels: list[str], inputs: RandomInputs, lo
     peaks = {method: measure_peak(method, params, labels, longest, inputs.device) for method in METHODS}
     typical = ceil(median(load_split("train")["length"]))
     steps = {
-        method: TrainingStep(
-            module.build(params, labels).to(inputs.device), params.train.max_grad_norm, params.awp.epsilon
-        )
+        method: TrainingStep(module.build(params, labels).to(inputs.device), params.train.max_grad_norm, params.awp.epsilon)
         for method, module in METHODS.items()
     }
     times = time_training_steps(steps, inputs, params.train, typical)

@@ -77,7 +77,7 @@ class TrainParams(Section):
     epochs: Count
     patience: Count
     learning_rate: LearningRates
-    warmup_fraction: Fraction
+    warmup_fraction: Annotated[Number, Field(ge=0, lt=1)]
     weight_decay: Annotated[Number, Field(ge=0)]
     max_grad_norm: Positive
     eval_batch_size: Count

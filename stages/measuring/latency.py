@@ -1,6 +1,6 @@
 """Latency of one forward pass over batch sizes and lengths, and throughput on real texts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -56,6 +56,17 @@ def measure_latency(arms: Mapping[str, nn.Module], inputs: RandomInputs, setting
     return results
 
 
+def busy_note(latencies: Sequence[Latency]) -> str | None:
+    """A remark if in a quarter of the cells or more the 95th percentile is over twice the median: other programs ran too."""
+    noisy = sum(latency.p95_ms > 2 * latency.median_ms for latency in latencies)
+    if 4 * noisy < len(latencies):
+        return None
+    return (
+        f"note: in {noisy} of {len(latencies)} cells one latency in twenty was over twice the median; the machine was busy. "
+        "For clean timings run `dvc repro --force --single-item benchmark` when it is idle."
+    )
+
+
 def _forward(model: nn.Module, batch: dict[str, torch.Tensor]) -> Callable[[], torch.Tensor]:
     @torch.inference_mode()
     def forward() -> torch.Tensor:
@@ -64,9 +75,7 @@ def _forward(model: nn.Module, batch: dict[str, torch.Tensor]) -> Callable[[], t
     return forward
 
 
-def measure_throughput(
-    arms: Mapping[str, nn.Module], dataset: Dataset, collator: Callable, batch_size: int
-) -> dict[str, float]:
+def measure_throughput(arms: Mapping[str, nn.Module], dataset: Dataset, collator: Callable, batch_size: int) -> dict[str, float]:
     """Return examples per second of `predict_logits` on `dataset` by arm, collation included: the median of two rounds."""
     first_rows = dataset.select(range(min(batch_size, len(dataset))))
     for model in arms.values():

@@ -1,6 +1,9 @@
-"""One optimizer step of a method as training does it: accumulated micro-batches, clipping, fused AdamW, with and without AWP."""
+"""One optimizer step of a method as training does it: accumulated micro-batches, clipping, fused AdamW, plain or with AWP.
 
-from collections.abc import Mapping
+Mixout is left out: it acts on the head alone, and neither its time nor its memory shows.
+"""
+
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
@@ -13,6 +16,8 @@ from stages.regularization.awp import AdversarialWeightPerturbation
 
 STEP_REPEATS = 6  # rounds; with three methods, each plain and with AWP, every call comes once in every position
 STEP_WARMUP = 1
+
+MicroBatch = tuple[Mapping[str, torch.Tensor], torch.Tensor]  # what the model takes, and labels (B,)
 
 
 def make_optimizer(model: nn.Module) -> torch.optim.AdamW:
@@ -41,13 +46,13 @@ class TrainingStep:
         self.max_grad_norm = max_grad_norm
         self.awp = AdversarialWeightPerturbation(self.trainable, epsilon)
 
-    def take(self, batch: Mapping[str, torch.Tensor], labels: torch.Tensor, accumulation_steps: int, awp: bool) -> None:
-        """Run `accumulation_steps` micro-batches, all of them `batch`, forward and backward, then clip and step."""
+    def take(self, micro_batches: Sequence[MicroBatch], awp: bool) -> None:
+        """Run each micro-batch forward and backward, with `awp` each of them twice, then clip the gradient and step."""
+        for batch, labels in micro_batches:
 
-        def loss() -> torch.Tensor:
-            return micro_batch_loss(self.model, batch, labels) / accumulation_steps
+            def loss(batch=batch, labels=labels) -> torch.Tensor:
+                return micro_batch_loss(self.model, batch, labels) / len(micro_batches)
 
-        for _ in range(accumulation_steps):
             if awp:
                 with self.awp.perturbed(loss):
                     loss().backward()
@@ -62,17 +67,15 @@ def time_training_steps(
     steps: Mapping[str, TrainingStep], inputs: RandomInputs, train: TrainParams, length: int, repeats: int = STEP_REPEATS
 ) -> dict[str, dict[str, float]]:
     """Return the median time in ms of a step by method, as {"plain": ..., "awp": ...}, on micro-batches of `length` tokens."""
-    batch = inputs.batch(train.micro_batch_size, length)
-    labels = inputs.labels(train.micro_batch_size)
+    size = train.micro_batch_size
+    micro_batches = [(inputs.batch(size, length), inputs.labels(size))] * train.accumulation_steps
     rounds = tqdm(total=(repeats + STEP_WARMUP) * 2 * len(steps), desc="training step", unit="step", disable=None)
 
     def take(name: str, awp: bool) -> None:
-        steps[name].take(batch, labels, train.accumulation_steps, awp)
+        steps[name].take(micro_batches, awp)
         rounds.update()
 
-    calls = {
-        (name, kind): lambda name=name, kind=kind: take(name, kind == "awp") for name in steps for kind in ("plain", "awp")
-    }
+    calls = {(name, kind): lambda name=name, kind=kind: take(name, kind == "awp") for name in steps for kind in ("plain", "awp")}
     with rounds:
         seconds = time_interleaved(calls, repeats, STEP_WARMUP, synchronizer(inputs.device))
     medians = median_milliseconds(seconds)

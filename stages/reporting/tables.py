@@ -18,7 +18,7 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence]) -> str:
 
 
 def headline(facts: Facts) -> str:
-    """One row a method: what is given up and what is saved."""
+    """One row a method: what is given up and what is saved. No timings, so that README.md can hold it too."""
     rows = []
     for method in METHODS:
         quality = facts.quality[method]
@@ -38,10 +38,9 @@ def headline(facts: Facts) -> str:
                 f"{quality['trainable_percent']:.2f} %",
                 f"{quality['checkpoint_mib']:.2f}",
                 f"{facts.memory[method]['peak_training_memory_mib']:,.0f}",
-                f"{facts.benchmark[method]['training_step_ms']:,.0f}",
             )
         )
-    header = "method, macro F1, minus full, trainable, share, checkpoint MiB, training memory MiB, step ms"
+    header = "method, macro F1, minus full, trainable, share, checkpoint MiB, training memory MiB"
     return markdown_table(header.split(", "), rows)
 
 

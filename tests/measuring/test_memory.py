@@ -23,9 +23,7 @@ def trainable(model) -> list[torch.nn.Parameter]:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory, params):
     """The three methods on one tiny encoder, with dropout, whose masks are activations too."""
-    config = BertConfig(
-        vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24
-    )
+    config = BertConfig(vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("project"))
         BertModel(config).save_pretrained("models/base")

@@ -45,3 +45,12 @@ def test_a_killed_process_is_a_users_error(monkeypatch, params):
     monkeypatch.setattr(peak, "_peak_of_steps", kill_yourself)
     with pytest.raises(UserError, match="lower train.micro_batch_size"):
         measure_peak("full", params, ["negative", "positive"], 8, CPU)
+
+
+def test_the_environment_is_as_before(monkeypatch):
+    monkeypatch.setenv("SET_BEFORE", "old")
+    monkeypatch.delenv("UNSET_BEFORE", raising=False)
+    with peak._environment(SET_BEFORE="new", UNSET_BEFORE="new"):
+        assert (os.environ["SET_BEFORE"], os.environ["UNSET_BEFORE"]) == ("new", "new")
+    assert os.environ["SET_BEFORE"] == "old"
+    assert "UNSET_BEFORE" not in os.environ

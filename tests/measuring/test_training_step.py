@@ -22,7 +22,7 @@ def test_a_step_moves_the_trained_parameters_and_no_other(project, params, metho
                 parameter.add_(0.1 * torch.randn_like(parameter))  # LoRA's A has no gradient while B is zero
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     step = TrainingStep(model, params.train.max_grad_norm, params.awp.epsilon)
-    step.take(INPUTS.batch(4, 8), INPUTS.labels(4), 2, awp)
+    step.take([(INPUTS.batch(4, 8), INPUTS.labels(4))] * 2, awp)
     moved = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert moved <= trained
@@ -38,7 +38,7 @@ def test_accumulated_micro_batches_weigh_as_much_as_one(tiny_bert):
     step.optimizer.zero_grad()
     seen = []
     step.optimizer.register_step_pre_hook(lambda *_: seen.append(tiny_bert.classifier.weight.grad.clone()))
-    step.take(batch, labels, 3, awp=False)
+    step.take([(batch, labels)] * 3, awp=False)
     torch.testing.assert_close(seen[0], expected)
     assert tiny_bert.classifier.weight.grad is None
 

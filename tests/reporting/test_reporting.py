@@ -1,0 +1,153 @@
+"""The report's phrases follow the numbers, and its tables hold them."""
+
+import pandas as pd
+import pytest
+
+from stages.config import METHODS
+from stages.plotting.style import METHOD_LABELS
+from stages.report import render
+from stages.reporting import phrases, tables
+from stages.reporting.facts import Facts
+
+SIZES, LENGTHS = (1, 8), (16, 64)
+
+
+def quality(f1: float, difference: tuple[float, float, float], trainable: int) -> dict:
+    return {
+        "accuracy": f1, "precision": f1, "recall": f1, "f1": f1, "f1_low": f1 - 0.01, "f1_high": f1 + 0.01,
+        "f1_minus_full": difference[0], "f1_minus_full_low": difference[1], "f1_minus_full_high": difference[2],
+        "transfer_products_f1": f1 - 0.1,
+        "trainable_parameters": trainable, "trainable_body_parameters": trainable - 10, "trainable_head_parameters": 10,
+        "total_parameters": 1000, "trainable_percent": trainable / 10, "checkpoint_mib": trainable / 4,
+        "epochs_trained": 4, "best_epoch": 2, "mcnemar_p": 0.2,
+    }  # fmt: skip
+
+
+def memory(gradients: float, activations: float) -> dict:
+    peak = 100 + 3 * gradients + activations
+    return {
+        "trainable_parameters": 1, "checkpoint_bytes": 1, "micro_batch_size": 16, "length": 128, "weights_mib": 100.0,
+        "gradients_mib": gradients, "optimizer_state_mib": 2 * gradients, "activations_mib": activations,
+        "peak_training_memory_mib": peak, "peak_mib_by_micro_batch": {"micro_batch_16": peak, "micro_batch_32": 2 * peak},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def facts(params) -> Facts:
+    training = {
+        "epochs_trained": 4, "best_epoch": 2, "awp_steps": 5, "awp_relative_step_mean": 0.01, "awp_relative_step_max": 0.01,
+        "awp_unmoved_share": 0.0, "mixout_layers": 1,
+    }  # fmt: skip
+    epochs = range(1, 5)
+    columns = ("train_loss", "validation_loss", "accuracy", "precision", "recall", "f1")
+    curve = pd.DataFrame({"epoch": epochs} | {column: [0.5] * 4 for column in columns})
+    pairs = pd.DataFrame({"actual": ["a", "a", "b"], "predicted": ["a", "b", "b"]})
+    benchmark = {arm: {"throughput_examples_per_s": 100.0, "training_step_ms": 20.0, "training_step_awp_ms": 30.0,
+                       "training_step_length": 26, "peak_training_memory_mib": 321.0} for arm in METHOD_LABELS}  # fmt: skip
+    ratios = {"full": 1.0, "lora": 1.2, "lora_merged": 1.0, "adapter": 1.1}
+    latency = [
+        (arm, size, length, 10.0 * ratio, 12.0, ratio, ratio - 0.02, ratio + 0.02)
+        for arm, ratio in ratios.items() for size in SIZES for length in LENGTHS
+    ]  # fmt: skip
+    names = ["method", "batch_size", "length", "median_ms", "p95_ms", "ratio_to_full", "ratio_low", "ratio_high"]
+    rates = [(m, r, 100, 2, 0.8 + r, 0.4) for m in METHODS for r in (1e-3, 2e-3)]
+    return Facts(
+        params=params,
+        data={"rows_read": 5000, "dropped_empty": 1, "dropped_near_tie": 2, "dropped_duplicate": 3, "dropped_conflicting": 4,
+              "dropped_limit": 0, "train_rows": 3500, "validation_rows": 500, "test_rows": 1000, "token_length_p50": 26,
+              "token_length_p95": 46, "token_length_max": 79, "truncated_percent": 0.25},
+        quality={"full": quality(0.88, (0, 0, 0), 900), "lora": quality(0.86, (-0.02, -0.03, -0.01), 20),
+                 "adapter": quality(0.875, (-0.005, -0.015, 0.005), 30)},
+        training={method: training for method in METHODS},
+        curves={method: curve for method in METHODS},
+        confusion={method: pairs for method in METHODS},
+        reports={method: f"report of {method}\n" for method in METHODS},
+        memory={"full": memory(80, 500), "lora": memory(1, 450), "adapter": memory(2, 510),
+                "lora_merged": {"max_abs_logit_difference": 1e-6}},
+        benchmark={"machine": {"device": "cpu", "cpu": "some cpu", "threads": 2}} | benchmark,
+        latency=pd.DataFrame(latency, columns=names),
+        learning_rates=pd.DataFrame(
+            rates, columns=["method", "learning_rate", "train_rows", "epochs", "validation_f1", "validation_loss"]
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(-0.03, -0.01, "is below full fine-tuning by 0.020"), (-0.03, 0.01, "cannot be told from"), (0.01, 0.03, "is above")],
+)
+def test_the_comparison_follows_the_interval(facts, low, high, words):
+    facts.quality["lora"].update(f1_minus_full=-0.02 if low < 0 else 0.02, f1_minus_full_low=low, f1_minus_full_high=high)
+    assert words in phrases.against_full(facts, "lora")
+
+
+def test_mcnemar_follows_p(facts):
+    assert "finds no difference" in phrases.mcnemar(facts, "lora")
+    facts.quality["lora"]["mcnemar_p"] = 0.01
+    assert "agrees" in phrases.mcnemar(facts, "lora")
+
+
+@pytest.mark.parametrize(
+    ("trained", "best", "words"),
+    [(5, 2, "ended by early stopping after epoch 5"), (None, None, "still gaining"), (None, 4, "ran all")],
+)
+def test_the_end_of_training_is_told(facts, trained, best, words):
+    last = facts.params.train.epochs
+    facts.training["full"].update(epochs_trained=trained or last, best_epoch=best or last)
+    assert words in phrases.levelled_off(facts, "full")
+
+
+def test_latency_is_told_in_exactly_five_lines_with_the_measured_ratios(facts):
+    lines = phrases.latency_lines(facts)
+    assert len(lines) == 5 and not any("\n" in line for line in lines)
+    assert "1.20 to 1.20 times full" in lines[1] and "slower in 4 of 4 cells" in lines[1]
+    assert "slower in 0 of 4 cells" in lines[2]
+    assert "LoRA +20 % and adapter +10 %" in lines[4]
+
+
+def test_memory_savings_follow_the_prediction(facts):
+    assert "237 MiB less for gradients and optimizer state and 50 MiB less of activations" in phrases.memory_saving(facts, "lora")
+    assert "10 MiB more of activations" in phrases.memory_saving(facts, "adapter")
+
+
+def test_what_fits_into_4_gb_follows_the_prediction(facts):
+    assert "even a micro-batch of 32 (1,680 MiB) fits" in phrases.fits_in_4_gb(facts)
+    facts.memory["full"]["peak_mib_by_micro_batch"] = {"micro_batch_8": 3000.0, "micro_batch_16": 5000.0}
+    assert "up to a micro-batch of 8 (3,000 MiB)" in phrases.fits_in_4_gb(facts)
+    facts.memory["full"]["peak_mib_by_micro_batch"] = {"micro_batch_8": 6000.0}
+    assert "at none of these sizes" in phrases.fits_in_4_gb(facts)
+
+
+def test_overlapping_intervals_are_named(facts):
+    assert "for full fine-tuning and LoRA" in phrases.overlapping(facts)  # 0.87 touches 0.87
+    for method, f1 in zip(METHODS, (0.9, 0.8, 0.7), strict=True):
+        facts.quality[method].update(f1_low=f1 - 0.01, f1_high=f1 + 0.01)
+    assert phrases.overlapping(facts).startswith("No two methods")
+
+
+def test_a_best_rate_at_the_edge_is_told(facts):
+    assert "at the edge" in phrases.tuned_at_edge(facts.learning_rates)
+    middle = pd.DataFrame({"method": ["full"] * 3, "learning_rate": [1, 2, 3], "validation_f1": [0.1, 0.3, 0.2]})
+    assert "inside the range for every method" in phrases.tuned_at_edge(middle)
+
+
+def test_tables_hold_the_numbers(facts):
+    assert "| 1 : 45 |" in tables.parameters(facts)
+    assert "| true a | 1 | 1 |" in tables.confusion(facts, "full")
+    assert "-0.020 (-0.030 to -0.010)" in tables.headline(facts)
+    assert tables.learning_curve(facts, "full").count("(kept)") == 1
+    assert "1.20 (1.18 to 1.22)" in tables.latency(facts)
+    assert "0.7600" in tables.quality(facts)
+    assert tables.markdown_table(["a|b", "c"], [["x", 1]]).splitlines()[0] == "| a\\|b | c |"
+
+
+def test_the_whole_report_renders_and_adapts(facts):
+    text = render(facts)
+    assert "{{" not in text and "{%" not in text and "None" not in text
+    for method in METHODS:
+        assert f"report of {method}" in text
+    assert "film-review" in text and "products" in text
+    for key in [key for key in facts.quality["full"] if key.startswith("transfer_")]:
+        for method in METHODS:
+            del facts.quality[method][key]
+    assert "**Transfer.**" not in render(facts)

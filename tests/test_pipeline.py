@@ -1,0 +1,166 @@
+"""The true pipeline, with DVC, on the examples: a copy of the project is run the way a user runs it."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.imports import ROOT
+
+STAGES = ["fetch", "prepare", "train_full", "train_lora", "train_adapter", "evaluate", "benchmark", "report"]
+SMALL = {
+    "data": {"source": "csv"},
+    "model": {"source": "local"},
+    "train": {"epochs": 2, "batch_size": 8, "micro_batch_size": 4},
+    "peft": {"rank": 2, "bottleneck": 4},
+    "evaluate": {"bootstrap_samples": 200},
+    "benchmark": {"batch_sizes": [1, 2], "lengths": [8, 16], "repeats": 2, "warmup": 1},
+}
+
+
+class Project:
+    """A copy of the project in a git repository of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        self.environment |= {"DVC_NO_ANALYTICS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def run(self, *command: str) -> str:
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def commit(self) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "-m", "results")
+
+    def json(self, path: str) -> dict:
+        return json.loads((self.folder / path).read_text())
+
+    def hashes(self, *patterns: str) -> dict[str, str]:
+        files = [path for pattern in patterns for path in self.folder.glob(pattern) if path.is_file()]
+        return {str(path.relative_to(self.folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def ran(output: str) -> list[str]:
+    return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
+
+
+def skipped(output: str) -> list[str]:
+    return [stage for stage in STAGES if f"Stage '{stage}' didn't change, skipping" in output]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    """The pipeline after its first `dvc repro`, committed."""
+    project = Project(tmp_path_factory.mktemp("clone"))
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    made = ("metrics/", "plots/", "reports/", "dvc.lock", "REPORT.md")
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file() and (name == "metrics/learning_rates.csv" or not name.startswith(made)):
+            (project.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, project.folder / name)
+    params = yaml.safe_load((project.folder / "params.yaml").read_text())
+    for section, values in SMALL.items():
+        params[section].update(values)
+    (project.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    project.run("git", "init", "--quiet")
+    project.commit()
+    assert ran(project.run("dvc", "repro")) == STAGES
+    project.commit()
+    return project
+
+
+def test_a_second_repro_has_nothing_to_do(project):
+    output = project.run("dvc", "repro")
+    assert (ran(output), skipped(output)) == ([], STAGES)
+    assert "up to date" in project.run("dvc", "status")
+
+
+def test_every_declared_file_is_there(project):
+    definition = yaml.safe_load((project.folder / "dvc.yaml").read_text())
+    outs = [out for stage in STAGES for kind in ("outs", "metrics") for out in definition["stages"][stage].get(kind, [])]
+    paths = [out if isinstance(out, str) else next(iter(out)) for out in outs] + definition["metrics"]
+    paths += [plot for plot in definition["plots"] if isinstance(plot, str)]
+    assert [path for path in paths if not (project.folder / path).exists()] == []
+
+
+def test_metric_files_have_the_agreed_keys(project):
+    keys = (
+        "accuracy precision recall f1 f1_low f1_high f1_minus_full f1_minus_full_low f1_minus_full_high trainable_parameters "
+        "trainable_body_parameters trainable_head_parameters total_parameters trainable_percent checkpoint_mib epochs_trained "
+        "best_epoch mcnemar_p"
+    ).split()
+    for method in ("full", "lora", "adapter"):
+        metrics = project.json(f"metrics/{method}.json")
+        assert sorted(metrics) == sorted(keys)  # the examples bring no transfer sets
+        assert all(isinstance(value, int | float) for value in metrics.values())
+    assert project.json("metrics/headline.json") == project.json("metrics/full.json")
+
+
+def test_one_knob_reruns_what_depends_on_it(project):
+    output = project.run("dvc", "exp", "run", "-S", "peft.rank=4")
+    assert ran(output) == ["train_lora", "evaluate", "benchmark", "report"]
+    assert skipped(output) == ["fetch", "prepare", "train_full", "train_adapter"]
+    body = project.json("metrics/lora.json")["trainable_body_parameters"]
+    assert body == 2 * 4 * 4 * (32 + 32)  # layers, projections, rank, in + out
+
+    shown = project.run("dvc", "metrics", "show")
+    assert "metrics/lora.json" in shown and "metrics/benchmark.json" in shown
+    diff = project.run("dvc", "metrics", "diff")
+    assert "trainable_body_parameters" in diff and str(body) in diff
+    project.run("git", "checkout", "--quiet", ".")
+    project.run("dvc", "checkout", "--quiet")
+
+
+def test_choosing_the_headline_trains_nothing(project):
+    for method in ("full", "lora"):
+        output = project.run("dvc", "exp", "run", "-n", method, "-S", f"report.method={method}")
+        assert ran(output) in ([], ["report"])
+    diff = project.run("dvc", "metrics", "diff", "full", "lora", "--targets", "metrics/headline.json")
+    assert "trainable_parameters" in diff and "checkpoint_mib" in diff
+    project.run("git", "checkout", "--quiet", ".")
+    project.run("dvc", "checkout", "--quiet")
+
+
+def test_a_forced_repro_gives_the_same_bytes(project):
+    patterns = ("dvc.lock", "models/**/*", "data/**/*", "metrics/**/*", "plots/**/*", "reports/*")
+    timed = ("metrics/benchmark.json", "plots/latency.csv", "plots/latency.png")
+    before = project.hashes(*patterns)
+    project.environment["PYTHONHASHSEED"] = "5"
+    assert ran(project.run("dvc", "repro", "--force")) == STAGES
+    after = project.hashes(*patterns)
+    assert len(before) > 40
+    assert {path for path in before if before[path] != after.get(path)} <= set(timed)
+    assert set(after) == set(before)
+
+
+def test_the_report_is_complete(project):
+    report = (project.folder / "REPORT.md").read_text()
+    latency = report.split("## 7.")[1].split("## 8.")[0]
+    assert [line[:2] for line in latency.splitlines() if line[:1].isdigit()] == ["1.", "2.", "3.", "4.", "5."]
+    targets = {part.split(")")[0] for part in report.split("](")[1:]}
+    assert len(targets) > 20
+    assert [target for target in targets if not (project.folder / target).exists()] == []
+    for method in ("full", "lora", "adapter"):
+        assert (project.folder / f"reports/{method}.txt").read_text().rstrip() in report
+
+
+def test_a_mistake_in_the_parameters_is_one_message(project):
+    params = project.folder / "params.yaml"
+    content = params.read_text()
+    params.write_text(content.replace("rank: 2", "rnak: 2"))
+    command = [sys.executable, "-m", "stages.train_lora"]
+    done = subprocess.run(command, cwd=project.folder, env=project.environment, capture_output=True, text=True)
+    params.write_text(content)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "peft.rnak: unknown key; the nearest known one is peft.rank" in done.stderr
