@@ -1,4 +1,4 @@
-"""    python examples/make_examples.py [folder]
+"""python examples/make_examples.py [folder]
 
 Writes reviews.csv and tiny-bert/ beside this file, or into `folder`: 240 made-up product reviews and a BERT encoder with
 random weights, too small to mean anything, large enough to run every stage without the network:

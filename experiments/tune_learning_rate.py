@@ -1,4 +1,4 @@
-"""    python -m experiments.tune_learning_rate
+"""python -m experiments.tune_learning_rate
 
 Trains every method with each of four learning rates on the same small budget and writes what validation says to
 metrics/learning_rates.csv; the test set is not touched. The values in params.yaml are the best rows of that table. Needs

@@ -12,6 +12,7 @@ the same. They are listed at the top level of dvc.yaml, where `dvc metrics` and 
 computed from them, and a later stage that quotes them depends on metrics/memory.json, which orders the two.
 """
 
+import os
 from collections.abc import Sequence
 from math import ceil
 
@@ -23,8 +24,8 @@ from stages.files import write_csv, write_json
 from stages.measuring.arms import MERGE_TOLERANCE, load_arms, merge_difference
 from stages.measuring.figures import latency_figure
 from stages.measuring.inputs import RandomInputs, check_lengths, longest_input
-from stages.measuring.latency import Latency, busy_note, measure_latency, measure_throughput
-from stages.measuring.machine import describe_machine, pick_device, weights_sha256
+from stages.measuring.latency import Latency, measure_latency, measure_throughput
+from stages.measuring.machine import busy_note, describe_machine, pick_device, weights_sha256
 from stages.measuring.memory import memory_metrics, predict_training_memory
 from stages.measuring.peak import measure_peak
 from stages.measuring.protocol import fix_threads
@@ -59,13 +60,17 @@ def main() -> None:
     write_json(METRICS / "memory.json", count_memory(params, labels, inputs, trained_length) | merged)
 
     latencies = measure_latency(arms, inputs, params.benchmark)
-    if note := busy_note(latencies):
+    load = os.getloadavg()[0]
+    if note := busy_note(load, torch.get_num_threads()):
         print(note, flush=True)
     throughput = measure_throughput(arms, load_split("test"), make_collator(load_tokenizer()), params.evaluate.batch_size)
     results = {arm: inference_metrics(arm, latencies, throughput[arm]) for arm in arms}
     del arms
     training = measure_training(params, labels, inputs, trained_length)
-    header = {"machine": describe_machine(device), "base_model_sha256": weights_sha256(BASE_MODEL)}
+    header = {
+        "machine": describe_machine(device) | {"load_average": round(load, 2)},
+        "base_model_sha256": weights_sha256(BASE_MODEL),
+    }
     write_json(METRICS / "benchmark.json", header | {arm: results[arm] | training.get(arm, {}) for arm in results})
     write_latency(latencies)
 

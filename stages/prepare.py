@@ -1,4 +1,4 @@
-"""    python -m stages.prepare
+"""python -m stages.prepare
 
 Reads data/raw and the tokenizer in models/base; cleans, splits and tokenizes the texts. Writes data/processed (one Arrow
 file per split and transfer set, labels.json) and metrics/data.json (rows, dropped rows, token lengths).

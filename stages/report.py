@@ -1,4 +1,4 @@
-"""    python -m stages.report
+"""python -m stages.report
 
 Reads the metric files of all stages and writes REPORT.md and metrics/headline.json, the metrics of the method that
 `report.method` names.
@@ -41,9 +41,7 @@ def render(facts: Facts) -> str:
         keep_trailing_newline=True,
     )
     template = environment.get_template(TEMPLATE.name)
-    transfer = [
-        key.removeprefix("transfer_").removesuffix("_f1") for key in facts.quality["full"] if key.startswith("transfer_")
-    ]
+    transfer = [key.removeprefix("transfer_").removesuffix("_f1") for key in facts.quality["full"] if key.startswith("transfer_")]
     return template.render(
         facts=facts, params=facts.params, methods=METHODS, labels=METHOD_LABELS, transfer=transfer, tables=tables, phrases=phrases
     )

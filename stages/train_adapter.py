@@ -1,7 +1,8 @@
-"""    python -m stages.train_adapter
+"""python -m stages.train_adapter
 
-Fine-tunes a bottleneck adapter in every feed-forward block and the head of models/base on data/processed; writes models/adapter, its learning curve
-(plots/learning_curves/adapter.csv) and what happened in training (metrics/training/adapter.json).
+Fine-tunes a bottleneck adapter in every feed-forward block of models/base, and the head, on data/processed; writes
+models/adapter, its learning curve (plots/learning_curves/adapter.csv) and what happened in training
+(metrics/training/adapter.json).
 """
 
 from stages.errors import run_stage

@@ -1,7 +1,7 @@
-"""    python -m stages.train_full
+"""python -m stages.train_full
 
-Fine-tunes all weights of models/base on data/processed; writes models/full, its learning curve
-(plots/learning_curves/full.csv) and what happened in training (metrics/training/full.json).
+Fine-tunes all weights of models/base on data/processed; writes models/full,
+its learning curve (plots/learning_curves/full.csv) and what happened in training (metrics/training/full.json).
 """
 
 from stages.errors import run_stage

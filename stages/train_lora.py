@@ -1,7 +1,7 @@
-"""    python -m stages.train_lora
+"""python -m stages.train_lora
 
-Fine-tunes LoRA on the attention projections and the head of models/base on data/processed; writes models/lora, its learning curve
-(plots/learning_curves/lora.csv) and what happened in training (metrics/training/lora.json).
+Fine-tunes LoRA on the attention projections of models/base, and the head, on data/processed; writes models/lora,
+its learning curve (plots/learning_curves/lora.csv) and what happened in training (metrics/training/lora.json).
 """
 
 from stages.errors import run_stage

@@ -19,7 +19,7 @@ from stages.methods.registry import METHODS
 from stages.methods.saving import save_checkpoint
 
 ARMS = ["full", "lora", "lora_merged", "adapter"]
-MACHINE_KEYS = {"device", "cpu", "cores", "threads", "platform", "python", "torch", "transformers", "peft"}
+MACHINE_KEYS = set("device cpu cores threads platform python torch transformers peft load_average".split())
 LABELS = ["negative", "positive"]
 CELLS = ["batch_1_length_4", "batch_1_length_8", "batch_2_length_4", "batch_2_length_8"]
 TRAINING_KEYS = {

@@ -73,9 +73,7 @@ def macro_f1(counts: np.ndarray, labels: np.ndarray, predictions: np.ndarray, nu
     return np.divide(numerator, denominator, out=np.zeros(denominator.shape), where=denominator > 0).mean(axis=1)
 
 
-def resampled_f1(
-    labels: np.ndarray, predictions: Sequence[np.ndarray], num_classes: int, samples: int, seed: int
-) -> np.ndarray:
+def resampled_f1(labels: np.ndarray, predictions: Sequence[np.ndarray], num_classes: int, samples: int, seed: int) -> np.ndarray:
     """Return macro F1 (M, S) of M methods on S resamples; a column holds all methods on the same resample."""
     cells = joint_cells(labels, predictions)
     blocks = [
@@ -85,9 +83,7 @@ def resampled_f1(
     return np.concatenate([np.stack(block) for block in blocks], axis=1)
 
 
-def f1_interval(
-    labels: np.ndarray, predictions: np.ndarray, num_classes: int, bootstrap: Bootstrap
-) -> tuple[float, float]:
+def f1_interval(labels: np.ndarray, predictions: np.ndarray, num_classes: int, bootstrap: Bootstrap) -> tuple[float, float]:
     """Return the percentile bootstrap interval (low, high) of the macro F1 of `predictions`."""
     (scores,) = resampled_f1(labels, [predictions], num_classes, bootstrap.samples, bootstrap.seed)
     return _percentile_interval(scores, bootstrap.confidence)

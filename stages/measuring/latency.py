@@ -1,6 +1,6 @@
 """Latency of one forward pass over batch sizes and lengths, and throughput on real texts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -54,17 +54,6 @@ def measure_latency(arms: Mapping[str, nn.Module], inputs: RandomInputs, setting
                 )
             )
     return results
-
-
-def busy_note(latencies: Sequence[Latency]) -> str | None:
-    """A remark if in a quarter of the cells or more the 95th percentile is over twice the median: other programs ran too."""
-    noisy = sum(latency.p95_ms > 2 * latency.median_ms for latency in latencies)
-    if 4 * noisy < len(latencies):
-        return None
-    return (
-        f"note: in {noisy} of {len(latencies)} cells one latency in twenty was over twice the median; the machine was busy. "
-        "For clean timings run `dvc repro --force --single-item benchmark` when it is idle."
-    )
 
 
 def _forward(model: nn.Module, batch: dict[str, torch.Tensor]) -> Callable[[], torch.Tensor]:

@@ -27,6 +27,20 @@ def describe_machine(device: torch.device) -> dict[str, str | int]:
     return description | {package: version(package) for package in ("torch", "transformers", "peft")}
 
 
+def busy_note(load_average: float, threads: int) -> str | None:
+    """A remark if over the last minute more than one thread beside our own `threads` was running or waiting to run.
+
+    Interleaving cannot mend that: threads that wait for each other after every operation lose a whole time slice whenever one
+    of them has to queue, and a method with more operations loses more often.
+    """
+    if load_average <= threads + 1:
+        return None
+    return (
+        f"note: load average {load_average:.1f} while {threads} thread(s) were measured: other programs were running too. "
+        "For clean timings run `dvc repro --force --single-item benchmark` on an idle machine."
+    )
+
+
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """The processor's name as the kernel reports it, or what Python knows where there is no such file."""
     if cpuinfo.is_file():

@@ -26,9 +26,7 @@ def load_checkpoint(folder: Path, merge: bool = False) -> torch.nn.Module:
         raise UserError(f"{folder}: no checkpoint (no config.json); run the stage train_{folder.name} first")
     if not (folder / "adapter_config.json").is_file():
         with quiet_libraries():
-            model = AutoModelForSequenceClassification.from_pretrained(
-                folder, use_safetensors=True, local_files_only=True
-            )
+            model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, local_files_only=True)
         return model.eval()
     model = _load_peft(folder)
     if merge:

@@ -59,9 +59,7 @@ def head_modules(model: nn.Module) -> dict[str, nn.Module]:
     for name in family.head:
         module = model.get_submodule(prefix + name)
         if isinstance(module, ModulesToSaveWrapper):
-            modules[f"{prefix}{name}.modules_to_save.{module.active_adapter}"] = module.modules_to_save[
-                module.active_adapter
-            ]
+            modules[f"{prefix}{name}.modules_to_save.{module.active_adapter}"] = module.modules_to_save[module.active_adapter]
         else:
             modules[prefix + name] = module
     return modules

@@ -15,7 +15,7 @@ def against_full(facts: Facts, method: str) -> str:
     """Whether the paired interval of the F1 difference excludes 0, and on which side."""
     quality = facts.quality[method]
     difference, low, high = (quality[f"f1_minus_full{end}"] for end in ("", "_low", "_high"))
-    interval = f"{facts.params.evaluate.confidence:.0%} interval {low:+.3f} to {high:+.3f}"
+    interval = f"{100 * facts.params.evaluate.confidence:g} % interval {low:+.3f} to {high:+.3f}"
     if high < 0:
         return f"is below full fine-tuning by {-difference:.3f} macro F1 ({interval}, without 0)"
     if low > 0:
@@ -95,8 +95,14 @@ def memory_saving(facts: Facts, method: str) -> str:
     activations = full["activations_mib"] - own["activations_mib"]
     peak = 1 - own["peak_training_memory_mib"] / full["peak_training_memory_mib"]
     what = f"{abs(activations):,.0f} MiB {'less' if activations >= 0 else 'more'} of activations"
-    share = f"{abs(peak):.0%} {'less' if peak >= 0 else 'more'} at the peak"
-    return f"{METHOD_LABELS[method]} needs {state:,.0f} MiB less for gradients and optimizer state and {what}: {share}"
+    share = f"{100 * abs(peak):.0f} % {'less' if peak >= 0 else 'more'} at the peak"
+    return f"{METHOD_LABELS[method]}: {state:,.0f} MiB less for gradients and optimizer state, {what}, {share}"
+
+
+def truncation(facts: Facts) -> str:
+    """How many texts the limit on tokens really cut."""
+    percent, limit = facts.data["truncated_percent"], facts.params.data.max_length
+    return f"{percent:.2f} % were truncated" if percent else f"none is longer than {limit}, so truncation never acts here"
 
 
 def fits_in_4_gb(facts: Facts) -> str:

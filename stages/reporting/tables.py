@@ -26,8 +26,7 @@ def headline(facts: Facts) -> str:
             difference = "-"
         else:
             difference = (
-                f"{quality['f1_minus_full']:+.3f} ({quality['f1_minus_full_low']:+.3f} to "
-                f"{quality['f1_minus_full_high']:+.3f})"
+                f"{quality['f1_minus_full']:+.3f} ({quality['f1_minus_full_low']:+.3f} to {quality['f1_minus_full_high']:+.3f})"
             )
         rows.append(
             (
@@ -152,6 +151,6 @@ def training_cost(facts: Facts) -> str:
     rows = []
     for arm, label in METHOD_LABELS.items():
         entry = facts.benchmark[arm]
-        steps = [entry.get(key) for key in ("training_step_ms", "training_step_awp_ms")]
-        rows.append((label, *("-" if step is None else f"{step:,.0f}" for step in steps), f"{entry['throughput_examples_per_s']:,.0f}"))
+        numbers = [entry.get(key) for key in ("training_step_ms", "training_step_awp_ms", "throughput_examples_per_s")]
+        rows.append((label, *("-" if number is None else f"{number:,.0f}" for number in numbers)))
     return markdown_table(("method", "step ms", "step with AWP ms", "test texts per s"), rows)

@@ -67,9 +67,7 @@ def fit(method: ModuleType, params: Params, labels: list[str], tokenizer, rows: 
     return Run(trainer, history, stopping, counts, mixout_layers)
 
 
-def make_trainer(
-    params: Params, model, tokenizer, learning_rate: float, rows: Dataset, scratch: str
-) -> FineTuningTrainer:
+def make_trainer(params: Params, model, tokenizer, learning_rate: float, rows: Dataset, scratch: str) -> FineTuningTrainer:
     """The Trainer with this project's validation data, metrics and AWP; early stopping is left to the caller."""
     num_classes = model.config.num_labels
 

@@ -73,8 +73,7 @@ class FineTuningTrainer(Trainer):
         trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         if sorted(map(id, held)) != sorted(map(id, trainable)):
             raise AssertionError(
-                f"the optimizer holds {len(held)} tensors, the model has {len(trainable)} trainable ones: "
-                "they must be the same"
+                f"the optimizer holds {len(held)} tensors, the model has {len(trainable)} trainable ones: they must be the same"
             )
         return optimizer
 

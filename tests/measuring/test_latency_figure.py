@@ -1,12 +1,10 @@
 """The figure shows every ratio with its interval, one panel per batch size, and is the same file every time."""
 
-from dataclasses import replace
-
 import pytest
 
 from stages.measuring.arms import ARMS
 from stages.measuring.figures import latency_figure
-from stages.measuring.latency import Latency, busy_note
+from stages.measuring.latency import Latency
 from stages.measuring.statistics import Ratio
 from stages.plotting.style import save_figure
 
@@ -41,12 +39,3 @@ def test_the_file_is_the_same_every_time(latencies, tmp_path):
     for name in ("first.png", "second.png"):
         save_figure(latency_figure(latencies), tmp_path / name)
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
-
-
-@pytest.mark.parametrize(("noisy", "noted"), [(0, False), (3, False), (4, True)])
-def test_a_busy_machine_is_noted(latencies, noisy, noted):
-    """16 cells, of which `noisy` have a 95th percentile of three times the median."""
-    disturbed = [replace(row, p95_ms=3 * row.median_ms) if i < noisy else row for i, row in enumerate(latencies)]
-    note = busy_note(disturbed)
-    assert (note is not None) == noted
-    assert note is None or f"in {noisy} of 16 cells" in note

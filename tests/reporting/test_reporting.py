@@ -106,7 +106,9 @@ def test_latency_is_told_in_exactly_five_lines_with_the_measured_ratios(facts):
 
 
 def test_memory_savings_follow_the_prediction(facts):
-    assert "237 MiB less for gradients and optimizer state and 50 MiB less of activations" in phrases.memory_saving(facts, "lora")
+    assert "237 MiB less for gradients and optimizer state, 50 MiB less of activations, 34 % less" in phrases.memory_saving(
+        facts, "lora"
+    )
     assert "10 MiB more of activations" in phrases.memory_saving(facts, "adapter")
 
 
@@ -116,6 +118,12 @@ def test_what_fits_into_4_gb_follows_the_prediction(facts):
     assert "up to a micro-batch of 8 (3,000 MiB)" in phrases.fits_in_4_gb(facts)
     facts.memory["full"]["peak_mib_by_micro_batch"] = {"micro_batch_8": 6000.0}
     assert "at none of these sizes" in phrases.fits_in_4_gb(facts)
+
+
+def test_truncation_is_told_as_it_was(facts):
+    assert phrases.truncation(facts) == "0.25 % were truncated"
+    facts.data["truncated_percent"] = 0.0
+    assert "truncation never acts" in phrases.truncation(facts)
 
 
 def test_overlapping_intervals_are_named(facts):

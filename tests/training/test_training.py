@@ -73,9 +73,7 @@ def gradients_before_the_first_step(trainer) -> list[torch.Tensor]:
         pass
 
     def hook(optimizer, *_):
-        seen.extend(
-            p.grad.clone() for group in optimizer.param_groups for p in group["params"] if p.grad is not None
-        )
+        seen.extend(p.grad.clone() for group in optimizer.param_groups for p in group["params"] if p.grad is not None)
         raise Stop
 
     trainer.create_optimizer().register_step_pre_hook(hook)
@@ -194,7 +192,6 @@ def test_train_writes_the_best_epochs_model_its_curve_and_metrics(prepared, para
     printed = capsys.readouterr().out
     assert f"{method}: trainable parameters: {summary['trainable_parameters']:,} of" in printed
     assert "confusion matrix on validation" in printed
-
 
     dataset = load_split("validation")
     logits = predict_logits(load_checkpoint(prepared / "models" / method), dataset, make_collator(load_tokenizer()), 5)

@@ -8,7 +8,7 @@ import torch
 from stages.errors import UserError
 from stages.measuring.arms import MERGE_TOLERANCE, load_arms, merge_difference
 from stages.measuring.inputs import RandomInputs, check_lengths
-from stages.measuring.machine import cpu_model, weights_sha256
+from stages.measuring.machine import busy_note, cpu_model, weights_sha256
 
 INPUTS = RandomInputs(vocabulary=50, classes=2, seed=13, device=torch.device("cpu"))
 SHAPES = [(1, 4), (3, 8)]
@@ -64,3 +64,8 @@ def test_processor_name_is_read_from_the_kernel(tmp_path):
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\nmodel name\t: Some CPU @ 2 GHz\n")
     assert cpu_model(tmp_path / "cpuinfo") == "Some CPU @ 2 GHz"
     assert cpu_model(tmp_path / "absent")
+
+
+def test_other_programs_are_noted():
+    assert busy_note(2.9, threads=2) is None
+    assert "load average 4.0 while 2 thread(s)" in busy_note(4.0, threads=2)
