@@ -27,7 +27,7 @@ from stages.training.run import fit
 CANDIDATES = {
     "full": (2e-5, 5e-5, 1e-4, 2e-4),
     "lora": (5e-4, 1e-3, 2e-3, 4e-3),
-    "adapter": (2.5e-4, 5e-4, 1e-3, 2e-3),
+    "adapter": (1e-3, 2e-3, 4e-3, 8e-3),
 }
 EPOCHS = 2
 TRAIN_SHARE = 0.5

@@ -12,7 +12,6 @@ the same. They are listed at the top level of dvc.yaml, where `dvc metrics` and 
 computed from them, and a later stage that quotes them depends on metrics/memory.json, which orders the two.
 """
 
-import os
 from collections.abc import Sequence
 from math import ceil
 
@@ -59,8 +58,7 @@ def main() -> None:
     merged = {"lora_merged": compare_merged(arms, inputs, params)}
     write_json(METRICS / "memory.json", count_memory(params, labels, inputs, trained_length) | merged)
 
-    latencies = measure_latency(arms, inputs, params.benchmark)
-    load = os.getloadavg()[0]
+    latencies, load = measure_latency(arms, inputs, params.benchmark)
     if note := busy_note(load, torch.get_num_threads()):
         print(note, flush=True)
     throughput = measure_throughput(arms, load_split("test"), make_collator(load_tokenizer()), params.evaluate.batch_size)

@@ -1,5 +1,6 @@
 """Latency of one forward pass over batch sizes and lengths, and throughput on real texts."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -34,10 +35,17 @@ class Latency:
         return f"batch_{self.batch_size}_length_{self.length}"
 
 
-def measure_latency(arms: Mapping[str, nn.Module], inputs: RandomInputs, settings: BenchmarkParams) -> list[Latency]:
-    """Time forward passes of all `arms` on the same random batches, for every batch size and length."""
+def measure_latency(
+    arms: Mapping[str, nn.Module], inputs: RandomInputs, settings: BenchmarkParams
+) -> tuple[list[Latency], float]:
+    """Time forward passes of all `arms` on the same random batches, for every batch size and length.
+
+    Returns:
+        The latencies, and the highest one-minute load average seen meanwhile.
+    """
     shapes = [(batch_size, length) for batch_size in settings.batch_sizes for length in settings.lengths]
     results = []
+    load = 0.0
     for batch_size, length in tqdm(shapes, desc="latency", unit="shape", disable=None):
         batch = inputs.batch(batch_size, length)
         calls = {arm: _forward(model, batch) for arm, model in arms.items()}
@@ -53,7 +61,8 @@ def measure_latency(arms: Mapping[str, nn.Module], inputs: RandomInputs, setting
                     ratio=paired_ratio(values, seconds[REFERENCE]),
                 )
             )
-    return results
+        load = max(load, os.getloadavg()[0])
+    return results, load
 
 
 def _forward(model: nn.Module, batch: dict[str, torch.Tensor]) -> Callable[[], torch.Tensor]:

@@ -28,7 +28,7 @@ def describe_machine(device: torch.device) -> dict[str, str | int]:
 
 
 def busy_note(load_average: float, threads: int) -> str | None:
-    """A remark if over the last minute more than one thread beside our own `threads` was running or waiting to run.
+    """A remark if over a minute more than one thread beside our own `threads` was running or waiting to run.
 
     Interleaving cannot mend that: threads that wait for each other after every operation lose a whole time slice whenever one
     of them has to queue, and a method with more operations loses more often.
