@@ -1,0 +1,74 @@
+"""python -m experiments.ablate_regularizers [method ...]
+
+Trains each named method (all three if none is named) as the pipeline does, but without AWP and mixout, and writes what
+validation says to metrics/ablation.csv; the report sets it beside what the pipeline's own training reached with both. The
+test set is not touched. Needs the outs of `prepare`. Rows of methods that are not named are kept.
+
+The trainings run side by side, one per core with one thread each.
+"""
+
+import contextlib
+import io
+import os
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pandas as pd
+import torch
+
+from stages.config import METHODS, Params, load_params
+from stages.errors import UserError, run_stage
+from stages.files import write_text
+from stages.methods.registry import METHODS as MODULES
+from stages.paths import METRICS
+from stages.tokenized import load_labels, load_split, load_tokenizer
+from stages.training.run import fit
+
+TABLE = METRICS / "ablation.csv"
+COLUMNS = ["method", "epochs_trained", "best_epoch", "validation_f1", "validation_loss"]
+
+
+def main() -> None:
+    params = load_params()
+    methods = sys.argv[1:] or list(METHODS)
+    unknown = sorted(set(methods) - set(METHODS))
+    if unknown:
+        raise UserError(f"unknown method(s) {', '.join(unknown)}; known are {', '.join(METHODS)}")
+    plain = without_regularizers(params)
+    rows = []
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as executor:
+        for row in executor.map(train_plain, [plain] * len(methods), methods):
+            rows.append(row)
+            print(dict(zip(COLUMNS, row, strict=True)), flush=True)
+    write_table(rows, methods)
+
+
+def without_regularizers(params: Params) -> Params:
+    content = params.model_dump()
+    content["awp"]["enabled"] = content["mixout"]["enabled"] = False
+    return Params.model_validate(content)
+
+
+def train_plain(params: Params, method: str) -> tuple:
+    """Train `method` without the regularizers and return its row."""
+    torch.set_num_threads(1)
+    with contextlib.redirect_stdout(io.StringIO()):  # the epochs of several trainings at once would be unreadable
+        run = fit(MODULES[method], params, load_labels(), load_tokenizer(), load_split("train"))
+    best = run.history.rows[run.stopping.best_epoch - 1]
+    return method, len(run.history.rows), best.epoch, round(best.f1, 6), round(best.validation_loss, 6)
+
+
+def write_table(rows: list[tuple], methods: list[str]) -> None:
+    """Write the rows, after the kept ones of other methods, in the order of the methods."""
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    if TABLE.is_file():
+        kept = pd.read_csv(TABLE)
+        table = pd.concat([kept[~kept["method"].isin(methods)], table])
+    order = table["method"].map(list(METHODS).index)
+    table = table.iloc[order.argsort(kind="stable")]
+    write_text(TABLE, table.to_csv(index=False, lineterminator="\n"))
+
+
+if __name__ == "__main__":
+    run_stage(main)
