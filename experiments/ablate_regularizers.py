@@ -26,7 +26,7 @@ from stages.tokenized import load_labels, load_split, load_tokenizer
 from stages.training.run import fit
 
 TABLE = METRICS / "ablation.csv"
-COLUMNS = ["method", "epochs_trained", "best_epoch", "validation_f1", "validation_loss"]
+COLUMNS = ["method", "learning_rate", "train_rows", "epochs_trained", "best_epoch", "validation_f1", "validation_loss"]
 
 
 def main() -> None:
@@ -54,9 +54,11 @@ def train_plain(params: Params, method: str) -> tuple:
     """Train `method` without the regularizers and return its row."""
     torch.set_num_threads(1)
     with contextlib.redirect_stdout(io.StringIO()):  # the epochs of several trainings at once would be unreadable
-        run = fit(MODULES[method], params, load_labels(), load_tokenizer(), load_split("train"))
+        rows = load_split("train")
+        run = fit(MODULES[method], params, load_labels(), load_tokenizer(), rows)
     best = run.history.rows[run.stopping.best_epoch - 1]
-    return method, len(run.history.rows), best.epoch, round(best.f1, 6), round(best.validation_loss, 6)
+    scores = round(best.f1, 6), round(best.validation_loss, 6)
+    return method, run.trainer.args.learning_rate, len(rows), len(run.history.rows), best.epoch, *scores
 
 
 def write_table(rows: list[tuple], methods: list[str]) -> None:

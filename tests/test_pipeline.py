@@ -64,9 +64,10 @@ def project(tmp_path_factory) -> Project:
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )
+    kept = ("metrics/learning_rates.csv", "metrics/ablation.csv")
     made = ("metrics/", "plots/", "reports/", "dvc.lock", "REPORT.md")
     for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file() and (name == "metrics/learning_rates.csv" or not name.startswith(made)):
+        if (ROOT / name).is_file() and (name in kept or not name.startswith(made)):
             (project.folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, project.folder / name)
     params = yaml.safe_load((project.folder / "params.yaml").read_text())

@@ -27,6 +27,7 @@ class Facts:
         benchmark: metrics/benchmark.json, measured with a clock.
         latency: plots/latency.csv, measured with a clock.
         learning_rates: metrics/learning_rates.csv.
+        ablation: metrics/ablation.csv, by method: training without AWP and mixout.
     """
 
     params: Params
@@ -40,6 +41,7 @@ class Facts:
     benchmark: dict
     latency: pd.DataFrame
     learning_rates: pd.DataFrame
+    ablation: pd.DataFrame
 
 
 def load_facts(params: Params) -> Facts:
@@ -65,6 +67,7 @@ def load_facts(params: Params) -> Facts:
             benchmark=read_json(METRICS / "benchmark.json"),
             latency=pd.read_csv(PLOTS / "latency.csv"),
             learning_rates=pd.read_csv(METRICS / "learning_rates.csv"),
+            ablation=pd.read_csv(METRICS / "ablation.csv", index_col="method"),
         )
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: no such file; `dvc repro` makes what the report quotes") from None

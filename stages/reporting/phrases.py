@@ -1,7 +1,5 @@
 """Sentences that say what the numbers say: each is chosen by a comparison, so it stays true when the numbers change."""
 
-from collections.abc import Sequence
-
 import pandas as pd
 
 from stages.config import METHODS
@@ -9,6 +7,11 @@ from stages.plotting.style import METHOD_LABELS
 from stages.reporting.facts import Facts
 
 FOUR_GB_MIB = 4096
+
+
+def begin(words: str) -> str:
+    """`words` as the begin of a sentence."""
+    return words[0].upper() + words[1:]
 
 
 def against_full(facts: Facts, method: str) -> str:
@@ -46,6 +49,29 @@ def levelled_off(facts: Facts, method: str) -> str:
     if best == trained:
         return f"was still gaining in its last epoch, {trained}: more epochs may give it more"
     return f"ran all {trained} epochs, its best was epoch {best}"
+
+
+def ablation_belongs(facts: Facts) -> bool:
+    """Whether the experiment without the regularizers had this run's training rows and learning rates.
+
+    Its table is committed and not made anew with every run; beside another run's numbers it would mislead.
+    """
+    return all(
+        row.train_rows == facts.data["train_rows"] and row.learning_rate == facts.training[row.Index]["learning_rate"]
+        for row in facts.ablation.itertuples()
+    )
+
+
+def regularizers(facts: Facts) -> str:
+    """Which method the two regularizers help or harm most on validation, and by how much."""
+    gains = {}
+    for method in METHODS:
+        kept = facts.curves[method].set_index("epoch").loc[facts.training[method]["best_epoch"]]
+        gains[method] = kept.f1 - facts.ablation.loc[method, "validation_f1"]
+    listed = ", ".join(f"{METHOD_LABELS[method]} {gain:+.3f}" for method, gain in gains.items())
+    most = max(gains, key=lambda method: abs(gains[method]))
+    verb = "gains" if gains[most] > 0 else "loses"
+    return f"With both, validation F1 changes by: {listed}. {begin(METHOD_LABELS[most])} {verb} most"
 
 
 def latency_lines(facts: Facts) -> list[str]:
@@ -96,7 +122,7 @@ def memory_saving(facts: Facts, method: str) -> str:
     peak = 1 - own["peak_training_memory_mib"] / full["peak_training_memory_mib"]
     what = f"{abs(activations):,.0f} MiB {'less' if activations >= 0 else 'more'} of activations"
     share = f"{100 * abs(peak):.0f} % {'less' if peak >= 0 else 'more'} at the peak"
-    return f"{METHOD_LABELS[method]}: {state:,.0f} MiB less for gradients and optimizer state, {what}, {share}"
+    return f"{begin(METHOD_LABELS[method])}: {state:,.0f} MiB less for gradients and optimizer state, {what}, {share}"
 
 
 def truncation(facts: Facts) -> str:
@@ -125,16 +151,12 @@ def overlapping(facts: Facts) -> str:
     pairs = [(a, b) for i, a in enumerate(METHODS) for b in METHODS[i + 1 :] if _overlap(facts.quality[a], facts.quality[b])]
     if not pairs:
         return "No two methods' F1 intervals overlap."
-    named = _listed([f"{METHOD_LABELS[a]} and {METHOD_LABELS[b]}" for a, b in pairs])
+    named = "; ".join(f"{METHOD_LABELS[a]} and {METHOD_LABELS[b]}" for a, b in pairs)
     return f"The F1 intervals overlap for {named}; the paired comparison above is the sharper one."
 
 
 def _overlap(a: dict, b: dict) -> bool:
     return a["f1_low"] <= b["f1_high"] and b["f1_low"] <= a["f1_high"]
-
-
-def _listed(items: Sequence[str]) -> str:
-    return ", ".join(items[:-1]) + ("; " if len(items) > 1 else "") + items[-1]
 
 
 def tuned_at_edge(learning_rates: pd.DataFrame) -> str:

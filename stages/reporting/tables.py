@@ -111,6 +111,19 @@ def perturbation(facts: Facts) -> str:
     return markdown_table(("method", "perturbations", "mean norm ratio", "largest", "tensors that could not move"), rows)
 
 
+def ablation(facts: Facts) -> str:
+    """Best validation scores with both regularizers, from the pipeline, and without, from the experiment."""
+    rows = []
+    for method in METHODS:
+        curve = facts.curves[method].set_index("epoch")
+        kept = curve.loc[facts.training[method]["best_epoch"]]
+        plain = facts.ablation.loc[method]
+        scores = (kept.f1, plain.validation_f1, plain.validation_f1 - kept.f1, kept.validation_loss, plain.validation_loss)
+        numbers = [f"{score:+.4f}" if place == 2 else f"{score:.4f}" for place, score in enumerate(scores)]
+        rows.append((METHOD_LABELS[method], *numbers))
+    return markdown_table(("method", "F1 with both", "F1 without", "without minus with", "loss with", "loss without"), rows)
+
+
 def latency(facts: Facts) -> str:
     """Median latency of full fine-tuning in ms, and the other arms' ratio to it, per batch size and length."""
     table = facts.latency.set_index(["method", "batch_size", "length"])

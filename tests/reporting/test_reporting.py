@@ -36,7 +36,7 @@ def memory(gradients: float, activations: float) -> dict:
 def facts(params) -> Facts:
     training = {
         "epochs_trained": 4, "best_epoch": 2, "awp_steps": 5, "awp_relative_step_mean": 0.01, "awp_relative_step_max": 0.01,
-        "awp_unmoved_share": 0.0, "mixout_layers": 1,
+        "awp_unmoved_share": 0.0, "mixout_layers": 1, "learning_rate": 1e-3,
     }  # fmt: skip
     epochs = range(1, 5)
     columns = ("train_loss", "validation_loss", "accuracy", "precision", "recall", "f1")
@@ -51,7 +51,10 @@ def facts(params) -> Facts:
     ]  # fmt: skip
     names = ["method", "batch_size", "length", "median_ms", "p95_ms", "ratio_to_full", "ratio_low", "ratio_high"]
     rates = [(m, r, 100, 2, 0.8 + r, 0.4) for m in METHODS for r in (1e-3, 2e-3)]
+    plain = {"learning_rate": 1e-3, "train_rows": 3500, "validation_f1": [0.53, 0.5, 0.5], "validation_loss": 0.4}
+    ablation = pd.DataFrame(plain, index=list(METHODS))
     return Facts(
+        ablation=ablation,
         params=params,
         data={"rows_read": 5000, "dropped_empty": 1, "dropped_near_tie": 2, "dropped_duplicate": 3, "dropped_conflicting": 4,
               "dropped_limit": 0, "train_rows": 3500, "validation_rows": 500, "test_rows": 1000, "token_length_p50": 26,
@@ -131,6 +134,14 @@ def test_overlapping_intervals_are_named(facts):
     for method, f1 in zip(METHODS, (0.9, 0.8, 0.7), strict=True):
         facts.quality[method].update(f1_low=f1 - 0.01, f1_high=f1 + 0.01)
     assert phrases.overlapping(facts).startswith("No two methods")
+
+
+def test_the_regularizers_effect_is_told(facts):
+    assert phrases.regularizers(facts).endswith("adapter +0.000. Full fine-tuning loses most")
+    assert "| full fine-tuning | 0.5000 | 0.5300 | +0.0300 |" in tables.ablation(facts)
+    assert "**What the two do here.**" in render(facts)
+    facts.data["train_rows"] = 100  # the experiment was made with other rows: its numbers do not belong to this run
+    assert "**What the two do here.**" not in render(facts)
 
 
 def test_a_best_rate_at_the_edge_is_told(facts):
