@@ -7,23 +7,16 @@ test set is not touched. Needs the outs of `prepare`. Rows of methods that are n
 The trainings run side by side, one per core with one thread each.
 """
 
-import contextlib
-import io
-import os
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import pandas as pd
-import torch
 
+from experiments.side_by_side import fit_quietly, rows_of
 from stages.config import METHODS, Params, load_params
 from stages.errors import UserError, run_stage
 from stages.files import write_text
-from stages.methods.registry import METHODS as MODULES
 from stages.paths import METRICS
-from stages.tokenized import load_labels, load_split, load_tokenizer
-from stages.training.run import fit
+from stages.tokenized import load_split
 
 TABLE = METRICS / "ablation.csv"
 COLUMNS = ["method", "learning_rate", "train_rows", "epochs_trained", "best_epoch", "validation_f1", "validation_loss"]
@@ -36,11 +29,7 @@ def main() -> None:
     if unknown:
         raise UserError(f"unknown method(s) {', '.join(unknown)}; known are {', '.join(METHODS)}")
     plain = without_regularizers(params)
-    rows = []
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as executor:
-        for row in executor.map(train_plain, [plain] * len(methods), methods):
-            rows.append(row)
-            print(dict(zip(COLUMNS, row, strict=True)), flush=True)
+    rows = list(rows_of(train_plain, [(plain, method) for method in methods], COLUMNS))
     write_table(rows, methods)
 
 
@@ -52,11 +41,8 @@ def without_regularizers(params: Params) -> Params:
 
 def train_plain(params: Params, method: str) -> tuple:
     """Train `method` without the regularizers and return its row."""
-    torch.set_num_threads(1)
-    with contextlib.redirect_stdout(io.StringIO()):  # the epochs of several trainings at once would be unreadable
-        rows = load_split("train")
-        run = fit(MODULES[method], params, load_labels(), load_tokenizer(), rows)
-    best = run.history.rows[run.stopping.best_epoch - 1]
+    rows = load_split("train")
+    run, best = fit_quietly(params, method, rows)
     scores = round(best.f1, 6), round(best.validation_loss, 6)
     return method, run.trainer.args.learning_rate, len(rows), len(run.history.rows), best.epoch, *scores
 

@@ -7,22 +7,14 @@ the outs of `prepare` (dvc repro prepare).
 The candidates run side by side, one per core with one thread each: the result does not depend on how many there are.
 """
 
-import contextlib
-import io
-import os
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-
 import numpy as np
-import torch
 
+from experiments.side_by_side import fit_quietly, rows_of
 from stages.config import Params, load_params
 from stages.errors import run_stage
 from stages.files import write_csv
-from stages.methods.registry import METHODS
 from stages.paths import METRICS
-from stages.tokenized import load_labels, load_split, load_tokenizer
-from stages.training.run import fit
+from stages.tokenized import load_split
 
 CANDIDATES = {
     "full": (2e-5, 5e-5, 1e-4, 2e-4),
@@ -37,23 +29,15 @@ COLUMNS = ("method", "learning_rate", "train_rows", "epochs", "validation_f1", "
 def main() -> None:
     params = load_params()
     jobs = [(params, method, learning_rate) for method, rates in CANDIDATES.items() for learning_rate in rates]
-    table = []
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as executor:
-        for row in executor.map(try_candidate, *zip(*jobs, strict=True)):
-            table.append(row)
-            print(dict(zip(COLUMNS, row, strict=True)), flush=True)
-    write_csv(METRICS / "learning_rates.csv", COLUMNS, table)
+    write_csv(METRICS / "learning_rates.csv", COLUMNS, list(rows_of(try_candidate, jobs, COLUMNS)))
 
 
 def try_candidate(params: Params, method: str, learning_rate: float) -> tuple:
     """Train `method` at `learning_rate` on the small budget and return its row of the table."""
-    torch.set_num_threads(1)
     rows = load_split("train")
     chosen = np.random.default_rng(params.seed).permutation(len(rows))[: int(len(rows) * TRAIN_SHARE)]
     rows = rows.select(np.sort(chosen), keep_in_memory=True)
-    with contextlib.redirect_stdout(io.StringIO()):  # the epochs of several candidates at once would be unreadable
-        run = fit(METHODS[method], with_budget(params, method, learning_rate), load_labels(), load_tokenizer(), rows)
-    best = run.history.rows[run.stopping.best_epoch - 1]
+    _, best = fit_quietly(with_budget(params, method, learning_rate), method, rows)
     return method, learning_rate, len(rows), EPOCHS, round(best.f1, 6), round(best.validation_loss, 6)
 
 

@@ -13,8 +13,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from stages.config import Params, load_params
-
-ROOT = Path(__file__).parents[1]
+from tests.imports import ROOT
 
 
 @pytest.fixture(scope="session")

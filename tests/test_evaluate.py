@@ -18,9 +18,9 @@ from stages.methods.counting import count_parameters
 from stages.methods.registry import METHODS
 from stages.methods.saving import save_checkpoint
 from stages.scores import classification_scores
+from tests.imports import ROOT
 
 LABELS = ["negative", "positive"]
-ROOT = Path(__file__).parents[1]
 
 
 def write_split(name: str, rows: int, seed: int) -> tuple[list[list[int]], np.ndarray]:

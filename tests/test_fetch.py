@@ -11,8 +11,7 @@ from stages.errors import UserError
 from stages.files import read_json
 from stages.sources.checksums import sha256_of
 from stages.sources.package import MODEL_FILES
-
-ROOT = Path(__file__).parents[1]
+from tests.imports import ROOT
 
 
 @pytest.fixture

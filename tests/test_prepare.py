@@ -16,8 +16,8 @@ from stages.preparation.cleaning import identity
 from stages.preparation.rated import MAIN_FILE, TRANSFER_FILES
 from stages.sources.checksums import sha256_of
 from stages.tokenized import load_labels, load_split, load_transfer_names
+from tests.imports import ROOT
 
-ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 
 
