@@ -1,1 +1,9 @@
-"""The stages of the pipeline, one module each, and the packages that they share."""
+"""The stages of the pipeline, one module each, and what they share in the packages beside them."""
+
+import sys
+
+# `python -m stages.x` imports this package first, before libraries that take seconds to load
+if sys.argv[:1] == ["-m"]:
+    from stages.interrupted import end_quietly_on_interrupt
+
+    end_quietly_on_interrupt()

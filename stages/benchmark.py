@@ -18,13 +18,12 @@ from math import ceil
 import torch
 
 from stages.config import Params, load_params
-from stages.errors import run_stage
 from stages.files import write_csv, write_json
+from stages.machine import busy_note, describe_machine, pick_device, weights_sha256
 from stages.measuring.arms import MERGE_TOLERANCE, load_arms, merge_difference
 from stages.measuring.figures import latency_figure
 from stages.measuring.inputs import RandomInputs, check_lengths, longest_input
 from stages.measuring.latency import Latency, measure_latency, measure_throughput
-from stages.measuring.machine import busy_note, describe_machine, pick_device, weights_sha256
 from stages.measuring.memory import memory_metrics, predict_training_memory
 from stages.measuring.peak import measure_peak
 from stages.measuring.protocol import fix_threads
@@ -36,6 +35,7 @@ from stages.methods.registry import METHODS
 from stages.paths import BASE_MODEL, METRICS, MODELS, PLOTS
 from stages.plotting.style import save_figure
 from stages.quiet import quiet_libraries
+from stages.running import run_stage
 from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
 
 MICRO_BATCH_SIZES = (4, 16, 64)  # at which memory is predicted, beside train.micro_batch_size

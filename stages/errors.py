@@ -1,7 +1,4 @@
-"""How a stage ends when something outside the code is wrong: one message, exit status 1, no traceback."""
-
-import sys
-from collections.abc import Callable
+"""The one exception that a stage shows to its user without a traceback."""
 
 
 class UserError(Exception):
@@ -9,14 +6,3 @@ class UserError(Exception):
 
     The message names what was wrong, the value received and what would be right.
     """
-
-
-def run_stage(main: Callable[[], None]) -> None:
-    """Call `main` and turn a `UserError` into one message on standard error and exit status 1."""
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        print("\nstopped; `dvc repro` starts this stage again", file=sys.stderr)
-        sys.exit(130)

@@ -14,7 +14,7 @@ from datasets import Dataset
 from tqdm import tqdm
 
 from stages.config import METHODS, load_params
-from stages.errors import UserError, run_stage
+from stages.errors import UserError
 from stages.evaluation.intervals import Bootstrap
 from stages.evaluation.output import write_evaluation
 from stages.evaluation.results import Predicted
@@ -22,6 +22,7 @@ from stages.files import read_json
 from stages.inference import predict_logits
 from stages.methods.checkpoint import checkpoint_bytes, load_checkpoint
 from stages.paths import LEARNING_CURVES, MODELS, TRAINING_METRICS
+from stages.running import run_stage
 from stages.tokenized import load_labels, load_split, load_tokenizer, load_transfer_names, make_collator
 
 

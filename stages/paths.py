@@ -3,6 +3,8 @@
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+SCRATCH = Path(".cache")  # ignored by git and DVC: downloads, the points at which a training can be resumed, the lock
+SAVE_POINTS = SCRATCH / "save_points"
 RAW = Path("data/raw")
 PROCESSED = Path("data/processed")
 MODELS = Path("models")

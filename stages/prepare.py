@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stages.config import Params, load_params
-from stages.errors import UserError, run_stage
+from stages.errors import UserError
 from stages.files import write_json
 from stages.folders import replaced_folder
 from stages.paths import BASE_MODEL, METRICS, PROCESSED, RAW
@@ -20,6 +20,7 @@ from stages.preparation.splitting import limited, split
 from stages.preparation.statistics import class_statistics, length_statistics, row_statistics
 from stages.preparation.table import CSV_FILE, read_table
 from stages.preparation.tokenizing import check_max_length, encode, write_arrow
+from stages.running import run_stage
 from stages.tokenized import SPLITS, load_tokenizer
 
 

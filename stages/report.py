@@ -12,12 +12,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.config import METHODS, load_params
-from stages.errors import run_stage
 from stages.files import write_json, write_text
 from stages.paths import METRICS
 from stages.plotting.style import METHOD_LABELS
 from stages.reporting import phrases, tables
 from stages.reporting.facts import Facts, load_facts
+from stages.running import run_stage
 
 TEMPLATE = Path(__file__).with_name("reporting") / "report.md.j2"
 REPORT = Path("REPORT.md")

@@ -5,8 +5,8 @@ models/adapter, its learning curve (plots/learning_curves/adapter.csv) and what 
 (metrics/training/adapter.json).
 """
 
-from stages.errors import run_stage
 from stages.methods import adapter
+from stages.running import run_stage
 from stages.training.run import train
 
 

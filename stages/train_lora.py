@@ -4,8 +4,8 @@ Fine-tunes LoRA on the attention projections of models/base, and the head, on da
 its learning curve (plots/learning_curves/lora.csv) and what happened in training (metrics/training/lora.json).
 """
 
-from stages.errors import run_stage
 from stages.methods import lora
+from stages.running import run_stage
 from stages.training.run import train
 
 

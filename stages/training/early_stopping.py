@@ -38,6 +38,16 @@ class EarlyStopping(TrainerCallback):
             control.should_training_stop |= self.epochs_without_gain >= self.patience
         return control
 
+    def state(self) -> dict[str, float]:
+        """Everything but the best weights, as JSON values."""
+        return {name: getattr(self, name) for name in ("best_value", "best_epoch", "epochs_without_gain")}
+
+    def load(self, state: dict[str, float], best_weights: dict[str, torch.Tensor]) -> None:
+        """Go on from a `state` and the weights that belong to it."""
+        self.best_value, self.best_epoch = state["best_value"], state["best_epoch"]
+        self.epochs_without_gain = state["epochs_without_gain"]
+        self.best_weights = best_weights
+
     @torch.no_grad()
     def restore(self) -> None:
         """Put the best epoch's weights into the model."""

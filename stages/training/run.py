@@ -15,14 +15,16 @@ from stages.files import write_json
 from stages.inference import predict_logits
 from stages.methods.counting import ParameterCounts, count_parameters, head_modules
 from stages.methods.saving import save_checkpoint
-from stages.paths import LEARNING_CURVES, MODELS, TRAINING_METRICS
+from stages.paths import LEARNING_CURVES, MODELS, SAVE_POINTS, TRAINING_METRICS
 from stages.regularization.awp import PerturbationLog
 from stages.regularization.mixout import apply_mixout
 from stages.scores import classification_scores
 from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
 from stages.training.arguments import training_arguments
 from stages.training.early_stopping import EarlyStopping
+from stages.training.fingerprint import training_inputs
 from stages.training.history import History, ProgressBar
+from stages.training.save_point import SavePoint
 from stages.training.trainer import FineTuningTrainer
 
 
@@ -30,12 +32,14 @@ def train(method: ModuleType) -> None:
     """Train `method` (a module of stages.methods) and write its checkpoint, learning curve and training metrics."""
     params = load_params()
     labels, tokenizer = load_labels(), load_tokenizer()
-    run = fit(method, params, labels, tokenizer, load_split("train"))
+    point = SavePoint(SAVE_POINTS / f"{method.NAME}.safetensors", training_inputs(f"train_{method.NAME}", params))
+    run = fit(method, params, labels, tokenizer, load_split("train"), point)
     print(f"best epoch: {run.stopping.best_epoch}, validation macro F1 {run.stopping.best_value:.4f}")
     print(validation_confusion(run.trainer, labels))
     save_checkpoint(run.trainer.model, tokenizer, MODELS / method.NAME)
     run.history.write(LEARNING_CURVES / f"{method.NAME}.csv")
     write_json(TRAINING_METRICS / f"{method.NAME}.json", training_summary(run))
+    point.remove()  # only now: if writing the results failed, the next start need not train again
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,8 @@ class Run:
     mixout_layers: int
 
 
-def fit(method: ModuleType, params: Params, labels: list[str], tokenizer, rows: Dataset) -> Run:
-    """Train `method` on `rows` with the learning rate that `params` has for it."""
+def fit(method: ModuleType, params: Params, labels: list[str], tokenizer, rows: Dataset, point: SavePoint | None = None) -> Run:
+    """Train `method` on `rows` with the learning rate that `params` has for it, from what `point` holds of it, if anything."""
     model = method.build(params, labels)
     mixout_layers = apply_mixout(model, head_modules(model), params.mixout.p) if params.mixout.enabled else 0
     counts = count_parameters(model)
@@ -62,7 +66,12 @@ def fit(method: ModuleType, params: Params, labels: list[str], tokenizer, rows: 
         trainer = make_trainer(params, model, tokenizer, learning_rate, rows, scratch)
         trainer.add_callback(history)
         trainer.add_callback(stopping)
-        trainer.train()
+        saved = point.read() if point else None
+        if point:
+            trainer.make_resumable(point, history, stopping)
+        if saved:
+            print(f"going on from step {saved.state['trainer']['global_step']}, saved in {point.path}", flush=True)
+        trainer.train_from(saved)
     stopping.restore()
     return Run(trainer, history, stopping, counts, mixout_layers)
 
@@ -108,7 +117,7 @@ def training_summary(run: Run) -> dict[str, float]:
         "epochs_trained": len(run.history.rows),
         "best_epoch": run.stopping.best_epoch,
         "best_validation_f1": round(run.stopping.best_value, 6),
-        "optimizer_steps": run.trainer.state.global_step,
+        "optimizer_steps": run.history.rows[-1].step,
         "learning_rate": run.trainer.args.learning_rate,
         "trainable_parameters": counts.trainable,
         "trainable_body_parameters": counts.trainable_body,

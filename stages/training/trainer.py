@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import torch
 from torch import nn
-from transformers import Trainer
 
 from stages.config.schema import AwpParams
 from stages.regularization.awp import AdversarialWeightPerturbation, in_window
+from stages.training.resumable import ResumableTrainer
 from stages.training.sampler import LengthGroupedSampler
 
 
@@ -25,8 +25,8 @@ def mean_cross_entropy(outputs, labels: torch.Tensor, num_items_in_batch=None) -
     return nn.functional.cross_entropy(logits, labels, reduction="sum") / num_items_in_batch
 
 
-class FineTuningTrainer(Trainer):
-    """`transformers.Trainer` with this project's sampler, loss and training step.
+class FineTuningTrainer(ResumableTrainer):
+    """`transformers.Trainer` with this project's save points, sampler, loss and training step.
 
     Args:
         awp: when and how far weights are perturbed.

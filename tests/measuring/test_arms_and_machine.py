@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from stages.errors import UserError
+from stages.machine import busy_note, cpu_model, weights_sha256
 from stages.measuring.arms import MERGE_TOLERANCE, load_arms, merge_difference
 from stages.measuring.inputs import RandomInputs, check_lengths
-from stages.measuring.machine import busy_note, cpu_model, weights_sha256
 
 INPUTS = RandomInputs(vocabulary=50, classes=2, seed=13, device=torch.device("cpu"))
 SHAPES = [(1, 4), (3, 8)]

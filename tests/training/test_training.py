@@ -5,12 +5,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
-from transformers import BertTokenizerFast, TrainerControl
+from transformers import TrainerControl
 
 from stages.inference import predict_logits
 from stages.methods.checkpoint import load_checkpoint
@@ -21,40 +19,7 @@ from stages.scores import classification_scores
 from stages.tokenized import load_split, load_tokenizer, make_collator
 from stages.training.early_stopping import EarlyStopping
 from stages.training.run import make_trainer, train
-
-LABELS = ["negative", "positive"]
-SMALL = {"epochs": 2, "batch_size": 8, "micro_batch_size": 4, "eval_batch_size": 8}
-
-
-def write_split(name: str, rows: int, seed: int) -> None:
-    """Rows of random tokens; the label is whether token 5 or 6 leads, which is learnable."""
-    generator = np.random.default_rng(seed)
-    lengths = generator.integers(4, 12, rows)
-    labels = generator.integers(0, 2, rows)
-    ids = [[2, 5 + int(y), *generator.integers(7, 50, n - 3).tolist(), 3] for n, y in zip(lengths, labels, strict=True)]
-    table = pa.table(
-        {
-            "text": [f"text {i}" for i in range(rows)],
-            "label": pa.array(labels, pa.int64()),
-            "input_ids": pa.array(ids, pa.list_(pa.int32())),
-            "length": pa.array(lengths, pa.int32()),
-        }
-    )
-    with pa.OSFile(f"data/processed/{name}.arrow", "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-
-
-@pytest.fixture
-def prepared(project, params):
-    """A project folder with a tiny encoder, its tokenizer and tokenized splits of 30 and 12 rows."""
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]
-    (project / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(str(project / "vocab.txt")).save_pretrained("models/base")
-    (project / "data/processed").mkdir(parents=True)
-    (project / "data/processed/labels.json").write_text(json.dumps({"labels": LABELS, "transfer": []}))
-    write_split("train", 30, seed=1)
-    write_split("validation", 12, seed=2)
-    return project
+from tests.training.tiny import LABELS, SMALL, results, write_params
 
 
 def trainer_for(method, params):
@@ -176,9 +141,7 @@ def test_early_stopping_complains_about_a_missing_metric():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_train_writes_the_best_epochs_model_its_curve_and_metrics(prepared, params, method, capsys):
-    content = params.model_dump()
-    content["train"].update(SMALL, epochs=3, learning_rate={name: 5e-3 for name in METHODS})
-    (prepared / "params.yaml").write_text(yaml.safe_dump(content))
+    write_params(prepared, params, epochs=3)
     train(METHODS[method])
 
     curve = pd.read_csv(f"plots/learning_curves/{method}.csv")
@@ -200,14 +163,9 @@ def test_train_writes_the_best_epochs_model_its_curve_and_metrics(prepared, para
 
 
 def test_training_again_gives_the_same_bytes(prepared, params):
-    content = params.model_dump()
-    content["train"].update(SMALL)
-    (prepared / "params.yaml").write_text(yaml.safe_dump(content))
-    first = {}
-    for _ in range(2):
-        train(METHODS["adapter"])
-        folders = ("adapter", "training", "learning_curves")
-        contents = {str(p): p.read_bytes() for p in prepared.rglob("*") if p.is_file() and p.parent.name in folders}
-        first = first or contents
-    assert len(first) == 7 and contents == first
+    write_params(prepared, params)
+    train(METHODS["adapter"])
+    first = results(prepared)
+    train(METHODS["adapter"])
+    assert len(first) == 7 and results(prepared) == first
     assert load_file(prepared / "models/adapter/adapter_model.safetensors")

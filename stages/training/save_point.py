@@ -1,0 +1,82 @@
+"""The file from which an interrupted training goes on: replaced whole, and of use to the very same training only."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Where a training stands: tensors by name, and all other state as JSON values."""
+
+    tensors: dict[str, torch.Tensor]
+    state: dict
+
+
+class SavePoint:
+    """One safetensors file that holds the last saved state of one training.
+
+    It never holds code (no pickle), and there is at most one for each path: the next training of other inputs replaces it.
+
+    Args:
+        path: the file; it stands outside the stage's outs, which DVC deletes before the stage runs.
+        inputs: everything that determines the result (`training_inputs`); a state with other inputs is not used.
+    """
+
+    def __init__(self, path: Path, inputs: dict[str, str]):
+        self.path = path
+        self.inputs = inputs
+
+    def read(self) -> Saved | None:
+        """Return the saved state, or None where there is none, it is damaged, or belongs to other inputs (it says which)."""
+        if not self.path.is_file():
+            return None
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                content = json.loads(file.metadata()["content"])
+                changed = self._changed(content["inputs"])
+                if changed:
+                    print(f"{self.path}: saved by another training, which differs in {changed}; starting from the beginning")
+                    return None
+                return Saved({name: file.get_tensor(name) for name in file.keys()}, content["state"])  # noqa: SIM118
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+            print(f"{self.path}: no usable state ({type(error).__name__}: {error}); starting from the beginning")
+            return None
+
+    def _changed(self, inputs: dict[str, str]) -> str:
+        names = [name for name in self.inputs.keys() | inputs.keys() if self.inputs.get(name) != inputs.get(name)]
+        return ", ".join(sorted(names))
+
+    def write(self, saved: Saved) -> None:
+        """Replace the file by `saved`, or leave it as it was.
+
+        Raises:
+            OSError: the disk is full or may not be written.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._temporary
+        content = json.dumps({"inputs": self.inputs, "state": saved.state})
+        try:
+            # one metadata key: safetensors writes several in random order
+            save_file({name: tensor.contiguous() for name, tensor in saved.tensors.items()}, temporary, {"content": content})
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, self.path)
+        except SafetensorError as error:
+            raise OSError(f"{temporary}: {error}") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Forget the state: the training has ended and its results stand."""
+        self.path.unlink(missing_ok=True)
+        self._temporary.unlink(missing_ok=True)  # of a process that was killed while it wrote
+
+    @property
+    def _temporary(self) -> Path:
+        return self.path.with_suffix(".tmp")
