@@ -21,13 +21,15 @@ from stages.evaluation.results import Predicted
 from stages.files import read_json
 from stages.inference import predict_logits
 from stages.methods.checkpoint import checkpoint_bytes, load_checkpoint
-from stages.paths import LEARNING_CURVES, MODELS, TRAINING_METRICS
+from stages.paths import LEARNING_CURVES, METRICS, MODELS, TRAINING_METRICS
+from stages.provenance import origin, write_provenance
 from stages.running import run_stage
 from stages.tokenized import load_labels, load_split, load_tokenizer, load_transfer_names, make_collator
 
 
 def main() -> None:
     params = load_params()
+    comes_from = origin("evaluate", params)
     class_names = load_labels()
     sets = {"test": load_split("test")} | {name: load_split(f"transfer_{name}") for name in load_transfer_names()}
     training, curves = training_records()
@@ -41,6 +43,7 @@ def main() -> None:
         checkpoint_bytes={method: checkpoint_bytes(MODELS / method) for method in METHODS},
         curves=curves,
     )
+    write_provenance("evaluate", comes_from, [METRICS / f"{method}.json" for method in METHODS])
     print(shown)
 
 

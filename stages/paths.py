@@ -3,6 +3,7 @@
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+PIPELINE = Path("dvc.yaml")
 SCRATCH = Path(".cache")  # ignored by git and DVC: downloads, the points at which a training can be resumed, the lock
 SAVE_POINTS = SCRATCH / "save_points"
 RAW = Path("data/raw")
@@ -11,6 +12,7 @@ MODELS = Path("models")
 BASE_MODEL = MODELS / "base"
 METRICS = Path("metrics")
 TRAINING_METRICS = METRICS / "training"
+PROVENANCE = METRICS / "provenance"
 PLOTS = Path("plots")
 LEARNING_CURVES = PLOTS / "learning_curves"
 CONFUSION = PLOTS / "confusion"

@@ -3,8 +3,9 @@
 Reads the metric files of all stages and writes REPORT.md and metrics/headline.json, the metrics of the method that
 `report.method` names.
 
-metrics/benchmark.json and plots/latency.csv hold timings: they differ from run to run and are nobody's declared output,
-and so REPORT.md, which quotes them, is no declared output either. metrics/headline.json holds none of them.
+metrics/benchmark.json and plots/latency.csv hold timings, which differ from run to run, and metrics/provenance names machine
+and versions: they are nobody's declared output, and so REPORT.md, which quotes them, is no declared output either.
+metrics/headline.json holds none of them.
 """
 
 from pathlib import Path
@@ -15,7 +16,7 @@ from stages.config import METHODS, load_params
 from stages.files import write_json, write_text
 from stages.paths import METRICS
 from stages.plotting.style import METHOD_LABELS
-from stages.reporting import phrases, tables
+from stages.reporting import origins, phrases, tables
 from stages.reporting.facts import Facts, load_facts
 from stages.running import run_stage
 
@@ -42,9 +43,8 @@ def render(facts: Facts) -> str:
     )
     template = environment.get_template(TEMPLATE.name)
     transfer = [key.removeprefix("transfer_").removesuffix("_f1") for key in facts.quality["full"] if key.startswith("transfer_")]
-    return template.render(
-        facts=facts, params=facts.params, methods=METHODS, labels=METHOD_LABELS, transfer=transfer, tables=tables, phrases=phrases
-    )
+    modules = {"tables": tables, "phrases": phrases, "origins": origins}
+    return template.render(facts=facts, params=facts.params, methods=METHODS, labels=METHOD_LABELS, transfer=transfer, **modules)
 
 
 if __name__ == "__main__":

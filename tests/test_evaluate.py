@@ -84,7 +84,8 @@ def trained(project, params):
     Path("vocab.txt").write_text("\n".join(words))
     tokenizer = BertTokenizerFast("vocab.txt")
     tokenizer.save_pretrained("models/base")
-    shutil.copy(ROOT / "params.yaml", "params.yaml")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, name)
     Path("data/processed").mkdir(parents=True)
     write_json(Path("data/processed/labels.json"), {"labels": LABELS, "transfer": ["tweets"]})
     data = {"test": write_split("test", 24, seed=1), "tweets": write_split("transfer_tweets", 12, seed=2)}

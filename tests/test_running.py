@@ -88,7 +88,7 @@ def test_the_lock_is_free_after_a_stage_and_after_a_failed_one(tmp_path):
     ("error", "message"),
     [
         (UserError("params.yaml: seed: wrong"), "error: params.yaml: seed: wrong"),
-        (OSError(28, "No space left on device", "models/x"), "error: models/x could not be read or written: No space left on device"),
+        (OSError(28, "No space left on device", "x"), "error: x could not be read or written: No space left on device"),
         (PermissionError(13, "Permission denied", "data"), "error: data could not be read or written: Permission denied"),
     ],
 )

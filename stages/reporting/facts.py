@@ -9,7 +9,9 @@ import pandas as pd
 from stages.config import METHODS, Params
 from stages.errors import UserError
 from stages.files import read_json
-from stages.paths import CONFUSION, LEARNING_CURVES, METRICS, PLOTS, REPORTS, TRAINING_METRICS
+from stages.paths import CONFUSION, LEARNING_CURVES, METRICS, PLOTS, PROVENANCE, REPORTS, TRAINING_METRICS
+
+RECORDED_STAGES = (*(f"train_{method}" for method in METHODS), "evaluate")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Facts:
         benchmark: metrics/benchmark.json, measured with a clock.
         latency: plots/latency.csv, measured with a clock.
         learning_rates: metrics/learning_rates.csv.
+        provenance: metrics/provenance/{stage}.json of the three trainings and of evaluate.
         ablation: metrics/ablation.csv, by method: training without AWP and mixout.
     """
 
@@ -42,6 +45,7 @@ class Facts:
     latency: pd.DataFrame
     learning_rates: pd.DataFrame
     ablation: pd.DataFrame
+    provenance: dict[str, dict]
 
 
 def load_facts(params: Params) -> Facts:
@@ -68,6 +72,7 @@ def load_facts(params: Params) -> Facts:
             latency=pd.read_csv(PLOTS / "latency.csv"),
             learning_rates=pd.read_csv(METRICS / "learning_rates.csv"),
             ablation=pd.read_csv(METRICS / "ablation.csv", index_col="method"),
+            provenance={stage: read_json(PROVENANCE / f"{stage}.json") for stage in RECORDED_STAGES},
         )
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: no such file; `dvc repro` makes what the report quotes") from None

@@ -16,13 +16,13 @@ from stages.inference import predict_logits
 from stages.methods.counting import ParameterCounts, count_parameters, head_modules
 from stages.methods.saving import save_checkpoint
 from stages.paths import LEARNING_CURVES, MODELS, SAVE_POINTS, TRAINING_METRICS
+from stages.provenance import origin, write_provenance
 from stages.regularization.awp import PerturbationLog
 from stages.regularization.mixout import apply_mixout
 from stages.scores import classification_scores
 from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
 from stages.training.arguments import training_arguments
 from stages.training.early_stopping import EarlyStopping
-from stages.training.fingerprint import training_inputs
 from stages.training.history import History, ProgressBar
 from stages.training.save_point import SavePoint
 from stages.training.trainer import FineTuningTrainer
@@ -32,13 +32,16 @@ def train(method: ModuleType) -> None:
     """Train `method` (a module of stages.methods) and write its checkpoint, learning curve and training metrics."""
     params = load_params()
     labels, tokenizer = load_labels(), load_tokenizer()
-    point = SavePoint(SAVE_POINTS / f"{method.NAME}.safetensors", training_inputs(f"train_{method.NAME}", params))
+    # before training: what is edited while it runs has no part in it
+    comes_from = origin(f"train_{method.NAME}", params)
+    point = SavePoint(SAVE_POINTS / f"{method.NAME}.safetensors", comes_from["inputs"])
     run = fit(method, params, labels, tokenizer, load_split("train"), point)
     print(f"best epoch: {run.stopping.best_epoch}, validation macro F1 {run.stopping.best_value:.4f}")
     print(validation_confusion(run.trainer, labels))
     save_checkpoint(run.trainer.model, tokenizer, MODELS / method.NAME)
     run.history.write(LEARNING_CURVES / f"{method.NAME}.csv")
     write_json(TRAINING_METRICS / f"{method.NAME}.json", training_summary(run))
+    write_provenance(f"train_{method.NAME}", comes_from, [MODELS / method.NAME])
     point.remove()  # only now: if writing the results failed, the next start need not train again
 
 

@@ -25,7 +25,7 @@ class SavePoint:
 
     Args:
         path: the file; it stands outside the stage's outs, which DVC deletes before the stage runs.
-        inputs: everything that determines the result (`training_inputs`); a state with other inputs is not used.
+        inputs: everything that determines the result (`stages.provenance.stage_inputs`); a state with other inputs is not used.
     """
 
     def __init__(self, path: Path, inputs: dict[str, str]):

@@ -6,7 +6,7 @@ import pytest
 from stages.config import METHODS
 from stages.plotting.style import METHOD_LABELS
 from stages.report import render
-from stages.reporting import phrases, tables
+from stages.reporting import origins, phrases, tables
 from stages.reporting.facts import Facts
 
 SIZES, LENGTHS = (1, 8), (16, 64)
@@ -53,8 +53,21 @@ def facts(params) -> Facts:
     rates = [(m, r, 100, 2, 0.8 + r, 0.4) for m in METHODS for r in (1e-3, 2e-3)]
     plain = {"learning_rate": 1e-3, "train_rows": 3500, "validation_f1": [0.53, 0.5, 0.5], "validation_loss": 0.4}
     ablation = pd.DataFrame(plain, index=list(METHODS))
+    machine = {"machine cpu": "some cpu", "machine device": "cpu", "machine threads": "2"}
+    packages = {f"package {name}": "1.0" for name in ("torch", "transformers", "peft")}
+    read = {"data/processed/train.arrow": "aa", "data/processed/validation.arrow": "bb", "models/base": "cc"}
+    weights = {f"models/{method}": f"weights of {method}" for method in METHODS}
+    record = {"revision": "0123456789abcdef", "uncommitted": []}
+    provenance = {
+        f"train_{method}": {
+            **record, "inputs": machine | packages | read, "outputs": {f"models/{method}": weights[f"models/{method}"]}
+        }
+        for method in METHODS
+    }  # fmt: skip
+    provenance["evaluate"] = {**record, "inputs": machine | packages | read | weights, "outputs": {}}
     return Facts(
         ablation=ablation,
+        provenance=provenance,
         params=params,
         data={"rows_read": 5000, "dropped_empty": 1, "dropped_near_tie": 2, "dropped_duplicate": 3, "dropped_conflicting": 4,
               "dropped_limit": 0, "train_rows": 3500, "validation_rows": 500, "test_rows": 1000, "token_length_p50": 26,
@@ -148,6 +161,25 @@ def test_a_best_rate_at_the_edge_is_told(facts):
     assert "at the edge" in phrases.tuned_at_edge(facts.learning_rates)
     middle = pd.DataFrame({"method": ["full"] * 3, "learning_rate": [1, 2, 3], "validation_f1": [0.1, 0.3, 0.2]})
     assert "inside the range for every method" in phrases.tuned_at_edge(middle)
+
+
+def test_the_origin_is_told(facts):
+    versions = "torch 1.0, transformers 1.0, peft 1.0"
+    assert f"| train_lora | 0123456789ab | nothing | {versions} | some cpu, 2 threads |" in origins.table(facts)
+    assert origins.hashes(facts).count("`cc`") == 1
+    assert origins.mismatches(facts) == []
+    facts.provenance["evaluate"].update(revision=None, uncommitted=None)
+    assert "| evaluate | no git | unknown |" in origins.table(facts)
+    facts.provenance["train_full"]["uncommitted"] = ["params.yaml"]
+    assert "| params.yaml |" in origins.table(facts)
+
+
+def test_records_of_other_results_are_told(facts):
+    facts.provenance["train_lora"]["outputs"]["models/lora"] = "other"
+    facts.provenance["train_adapter"]["inputs"] = facts.provenance["train_adapter"]["inputs"] | {"machine cpu": "another"}
+    text = render(facts)
+    assert "The record of train_lora belongs to other weights" in text and "train_full belongs" not in text
+    assert "The stages ran on different processors: another, some cpu." in text and "link up" not in text
 
 
 def test_tables_hold_the_numbers(facts):

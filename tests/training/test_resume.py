@@ -16,8 +16,8 @@ from safetensors import safe_open
 from stages.config import load_params
 from stages.methods.registry import METHODS
 from stages.paths import SAVE_POINTS
+from stages.provenance import stage_inputs
 from stages.training import resumable, run
-from stages.training.fingerprint import training_inputs
 from stages.training.save_point import Saved, SavePoint
 from tests.imports import ROOT
 from tests.training.tiny import prepare, results, write_params
@@ -89,7 +89,7 @@ def test_killed_at_random_moments(copies, method, awp):
 
     assert output.count("going on from step") >= 4
     assert results(killed) == results(untouched)
-    assert len(results(killed)) == (6 if method == "full" else 7)
+    assert len(results(killed)) == (7 if method == "full" else 8)
     assert not list((killed / SAVE_POINTS).iterdir())
 
 
@@ -144,7 +144,7 @@ def test_early_stopping_goes_on_where_it_was(copies, monkeypatch):
     monkeypatch.setattr(run, "save_checkpoint", full_disk)
     with pytest.raises(OSError, match="No space left"):
         run.train(METHODS["lora"])
-    point = SavePoint(SAVE_POINTS / "lora.safetensors", training_inputs("train_lora", load_params()))
+    point = SavePoint(SAVE_POINTS / "lora.safetensors", stage_inputs("train_lora", load_params()))
     saved = point.read()
     assert saved.state["finished"] and len(saved.state["history"]) < 4  # it did stop early
     monkeypatch.undo()
@@ -227,11 +227,11 @@ def test_everything_that_determines_the_result_is_in_the_fingerprint(copies, par
     folder = copies("project")
     monkeypatch.chdir(folder)
     stage = f"train_{method}"
-    before = training_inputs(stage, load_params())
-    assert before == training_inputs(stage, load_params())
+    before = stage_inputs(stage, load_params())
+    assert before == stage_inputs(stage, load_params())
 
     def changed() -> set[str]:
-        after = training_inputs(stage, load_params())
+        after = stage_inputs(stage, load_params())
         return {name for name in before if before[name] != after[name]}
 
     (folder / "data/processed/train.arrow").write_bytes(b"other")
