@@ -1,5 +1,6 @@
 # make repro     set up, then run the whole comparison (dvc repro)
 # make test      set up, then run the tests
+# make verify    set up, then show on the examples that everything comes out again byte for byte (FULL=1: on the committed results)
 # make tune      choose the learning rates anew on validation (slow)
 
 PYTHON ?= python3
@@ -7,13 +8,16 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: repro test tune setup clean
+.PHONY: repro test verify tune setup clean
 
 repro: setup
 	dvc repro
 
 test: setup
 	python -m pytest
+
+verify: setup
+	python -m experiments.verify $(if $(FULL),--full)
 
 tune: setup
 	python -m experiments.tune_learning_rate
