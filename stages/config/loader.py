@@ -1,5 +1,6 @@
 """Read params.yaml into `Params`, or refuse it with one message that lists every fault."""
 
+import reprlib
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -9,29 +10,56 @@ from pydantic import BaseModel, ValidationError
 from stages.config.schema import Params
 from stages.errors import UserError
 
+SHORT = reprlib.Repr()  # aliases can make a value of any size
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 60
+SHORT.maxlevel = 2
+
 
 def load_params(path: str | Path = "params.yaml") -> Params:
     """Return the checked parameters in the file at `path`.
 
     Raises:
-        UserError: the file is missing or no YAML mapping, or some values are wrong; all faults stand in one message,
-            each with its place, the value received and what would be right.
+        UserError: the file is missing or no YAML mapping, a key stands in it twice, or some values are wrong; all faults
+            stand in one message, each with its place, the value received and what would be right.
     """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run the command in the project's folder") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text (byte {error.start} is {error.object[error.start]:#04x})") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    content = _read(path)
     if not isinstance(content, dict):
-        raise UserError(f"{path}: a mapping of parameters was expected, received {content!r}")
+        raise UserError(f"{path}: a mapping of parameters was expected, received {SHORT.repr(content)}")
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        faults = [_fault(entry) for entry in error.errors()]
+        entries = error.errors()
+        faults = [_fault(entry) for entry in entries] + _hidden_contradictions(content, entries)
         raise UserError("\n  ".join([f"{path}: {len(faults)} fault(s)", *faults])) from None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML's safe types; a key that stands twice is an error, where PyYAML would keep the last one in silence."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
+            seen.discard(None)
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: str | Path):
+    try:
+        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run the command in the project's folder") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read as a file: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text (byte {error.start} is {error.object[error.start]:#04x})") from None
+    except RecursionError:
+        raise UserError(f"{path}: not valid YAML for parameters: nested too deeply") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: a date or a number that cannot be
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def _fault(entry: dict) -> str:
@@ -41,11 +69,27 @@ def _fault(entry: dict) -> str:
         return f"{place}: missing; add it"
     if entry["type"] == "extra_forbidden":
         nearest = get_close_matches(place, _known_keys(Params), n=1, cutoff=0.0)[0]
-        return f"{place}: unknown key; the nearest known one is {nearest}"
+        return f"{place}: unknown key; the nearest known one is {nearest}, received {SHORT.repr(entry['input'])}"
+    if entry["type"] == "model_type":
+        return f"{place}: a block of parameters was expected, received {SHORT.repr(entry['input'])}"
     message = entry["msg"].removeprefix("Value error, ")
     if entry["type"] == "value_error":  # a contradiction, whose message already quotes what was received
         return f"{place}: {message}"
-    return f"{place}: {message[0].lower()}{message[1:]}, received {entry['input']!r}"
+    return f"{place}: {message[0].lower()}{message[1:]}, received {SHORT.repr(entry['input'])}"
+
+
+def _hidden_contradictions(content: dict, entries: list[dict]) -> list[str]:
+    """Contradictions in blocks with other faults: they can be known as long as the values concerned are right themselves."""
+    faults = []
+    for name, field in Params.model_fields.items():
+        own = [entry for entry in entries if entry["loc"][:1] == (name,)]
+        if not own or len(own[0]["loc"]) == 1:  # a block without faults, or none at all, or the contradiction itself
+            continue
+        wrong = {entry["loc"][1] for entry in own}
+        for fields, contradiction in getattr(field.annotation, "contradictions", {}).items():
+            if wrong.isdisjoint(fields) and (fault := contradiction(*(float(content[name][key]) for key in fields))):
+                faults.append(f"{name}: {fault}")
+    return faults
 
 
 def _known_keys(section: type[BaseModel], prefix: str = "") -> list[str]:

@@ -1,6 +1,7 @@
 """What params.yaml may hold: every key, its type, its range, and which values contradict each other."""
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -26,10 +27,41 @@ Positive = Annotated[Number, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
+def fractions_fill_the_data(train: float, validation: float, test: float) -> str | None:
+    total = train + validation + test
+    if abs(total - 1) > 1e-6:
+        return f"train_fraction + validation_fraction + test_fraction must be 1, received {total:g}"
+    return None
+
+
+def micro_batches_fill_the_batch(batch_size: float, micro_batch_size: float) -> str | None:
+    if batch_size % micro_batch_size:
+        received = f"received batch_size {batch_size:g} and micro_batch_size {micro_batch_size:g}"
+        return f"batch_size must be a multiple of micro_batch_size, {received}"
+    return None
+
+
+def window_runs_forward(start: float, end: float) -> str | None:
+    if start >= end:
+        return f"window_start must lie before window_end, received window_start {start:g} and window_end {end:g}"
+    return None
+
+
 class Section(BaseModel):
-    """A block of params.yaml: no unknown keys, no silent conversions, not changed after loading."""
+    """A block of params.yaml: no unknown keys, no silent conversions, not changed after loading.
+
+    `contradictions` names fields that must go together and a function of their values that returns what is wrong, or None.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    contradictions: ClassVar[dict[tuple[str, ...], Callable[..., str | None]]] = {}
+
+    @model_validator(mode="after")
+    def _is_free_of_contradictions(self):
+        for fields, contradiction in self.contradictions.items():
+            if fault := contradiction(*(getattr(self, field) for field in fields)):
+                raise ValueError(fault)
+        return self
 
 
 class CsvParams(Section):
@@ -48,12 +80,7 @@ class DataParams(Section):
     test_fraction: Annotated[Number, Field(gt=0, lt=1)]
     csv: CsvParams
 
-    @model_validator(mode="after")
-    def _fractions_fill_the_data(self):
-        total = self.train_fraction + self.validation_fraction + self.test_fraction
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"train_fraction + validation_fraction + test_fraction must be 1, received {total:g}")
-        return self
+    contradictions = {("train_fraction", "validation_fraction", "test_fraction"): fractions_fill_the_data}
 
 
 class LocalModelParams(Section):
@@ -82,14 +109,7 @@ class TrainParams(Section):
     max_grad_norm: Positive
     eval_batch_size: Count
 
-    @model_validator(mode="after")
-    def _micro_batches_fill_the_batch(self):
-        if self.batch_size % self.micro_batch_size:
-            raise ValueError(
-                "batch_size must be a multiple of micro_batch_size, "
-                f"received batch_size {self.batch_size} and micro_batch_size {self.micro_batch_size}"
-            )
-        return self
+    contradictions = {("batch_size", "micro_batch_size"): micro_batches_fill_the_batch}
 
     @property
     def accumulation_steps(self) -> int:
@@ -109,14 +129,7 @@ class AwpParams(Section):
     window_start: Fraction
     window_end: Fraction
 
-    @model_validator(mode="after")
-    def _window_runs_forward(self):
-        if self.window_start >= self.window_end:
-            raise ValueError(
-                "window_start must lie before window_end, "
-                f"received window_start {self.window_start:g} and window_end {self.window_end:g}"
-            )
-        return self
+    contradictions = {("window_start", "window_end"): window_runs_forward}
 
 
 class MixoutParams(Section):
