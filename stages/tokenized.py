@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from datasets import Dataset
+from pyarrow import ArrowInvalid
 from transformers import AutoTokenizer, DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from stages.errors import UserError
@@ -23,22 +24,42 @@ def load_split(name: str) -> Dataset:
     Columns: text, label (class index), input_ids (at most `data.max_length` tokens, unpadded), length (tokens).
 
     Raises:
-        UserError: the split has not been prepared.
+        UserError: the split has not been prepared, or the file is damaged.
     """
     path = PROCESSED / f"{name}.arrow"
     if not path.is_file():
         raise UserError(f"{path}: no such split; run the stage prepare first")
-    return Dataset.from_file(str(path))
+    try:
+        return Dataset.from_file(str(path))
+    except (ArrowInvalid, OSError) as error:
+        raise UserError(f"{path}: no table of tokenized texts ({error}); run the stage prepare again") from None
 
 
 def load_labels() -> list[str]:
-    """Return the class names; the position of a name is its class index."""
-    return read_json(PROCESSED / "labels.json")["labels"]
+    """Return the class names; the position of a name is its class index.
+
+    Raises:
+        UserError: data/processed/labels.json is missing or damaged.
+    """
+    return _names("labels")
 
 
 def load_transfer_names() -> list[str]:
     """Return the names of the transfer sets, which no method trains on; none for data of the user's own."""
-    return read_json(PROCESSED / "labels.json")["transfer"]
+    return _names("transfer")
+
+
+def _names(kind: str) -> list[str]:
+    path = PROCESSED / "labels.json"
+    try:
+        names = read_json(path)[kind]
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run the stage prepare first") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: no list of {kind} in it ({type(error).__name__}: {error}); run the stage prepare again"
+        ) from None
+    return names
 
 
 def load_tokenizer(folder: Path = BASE_MODEL) -> PreTrainedTokenizerBase:

@@ -3,14 +3,20 @@
 from pathlib import Path
 
 import torch
-from peft import PeftConfig, PeftModel
-from transformers import AutoModelForSequenceClassification
+from peft import PeftModel
+from peft.utils import get_peft_model_state_dict
+from safetensors import SafetensorError, safe_open
+from transformers import PreTrainedModel
 
 import stages.methods.bottleneck  # noqa: F401  (makes PEFT know the adapter)
 from stages.errors import UserError
 from stages.files import read_json
-from stages.methods.base import load_base_model
+from stages.machine import weights_sha256
+from stages.methods.base import load_base_model, load_classifier, read_config
+from stages.methods.saving import BASE_RECORD
 from stages.quiet import quiet_libraries
+
+PEFT_FILES = (BASE_RECORD, "adapter_config.json", "adapter_model.safetensors")
 
 
 def load_checkpoint(folder: Path, merge: bool = False) -> torch.nn.Module:
@@ -20,14 +26,13 @@ def load_checkpoint(folder: Path, merge: bool = False) -> torch.nn.Module:
         merge: fold LoRA's update into the base weights, W + (alpha / r) B A, and return the plain model.
 
     Raises:
-        UserError: the folder holds no checkpoint, or `merge` is asked of a method that cannot be merged.
+        UserError: the folder holds no checkpoint or a damaged one, it was trained on another base model than the one on
+            disk, or `merge` is asked of a method that cannot be merged.
     """
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: no checkpoint (no config.json); run the stage train_{folder.name} first")
-    if not (folder / "adapter_config.json").is_file():
-        with quiet_libraries():
-            model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, local_files_only=True)
-        return model.eval()
+    if not any((folder / name).exists() for name in PEFT_FILES):
+        return load_classifier(folder, read_config(folder)).eval()
     model = _load_peft(folder)
     if merge:
         try:
@@ -38,12 +43,34 @@ def load_checkpoint(folder: Path, merge: bool = False) -> torch.nn.Module:
 
 
 def _load_peft(folder: Path) -> PeftModel:
-    config = PeftConfig.from_pretrained(folder)
-    id2label = read_json(folder / "config.json")["id2label"]
-    labels = [id2label[str(index)] for index in range(len(id2label))]
-    base = load_base_model(labels, seed=0, folder=Path(config.base_model_name_or_path))
-    with quiet_libraries():
-        return PeftModel.from_pretrained(base, folder, use_safetensors=True)
+    again = f"train it again: dvc repro train_{folder.name}"
+    try:
+        record = read_json(folder / BASE_RECORD)
+        id2label = read_json(folder / "config.json")["id2label"]
+        labels = [id2label[str(index)] for index in range(len(id2label))]
+        base, expected = Path(record["path"]), record["weights_sha256"]
+        saved = set(safe_open(folder / "adapter_model.safetensors", framework="pt").keys())
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise UserError(f"{folder}: damaged or incomplete ({type(error).__name__}: {error}); {again}") from None
+    found = weights_sha256(base)
+    if found != expected:
+        raise UserError(
+            f"{folder}: trained on a base model whose weights have SHA-256 {expected}, but those in {base} have {found}; "
+            f"put that base model back, or {again}"
+        )
+    model = _with_adapter(load_base_model(labels, seed=0, folder=base), folder, again)
+    if saved != set(get_peft_model_state_dict(model)):
+        lost = sorted(saved ^ set(get_peft_model_state_dict(model)))
+        raise UserError(f"{folder}: its weights are not those of its configuration, they differ in {lost[0]}; {again}")
+    return model
+
+
+def _with_adapter(base: PreTrainedModel, folder: Path, again: str) -> PeftModel:
+    try:
+        with quiet_libraries():
+            return PeftModel.from_pretrained(base, folder, use_safetensors=True)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"{folder}: cannot be loaded: {' '.join(str(error).split())}; {again}") from None
 
 
 def checkpoint_bytes(folder: Path) -> int:

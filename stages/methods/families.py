@@ -56,5 +56,5 @@ def family_of(model_type: str) -> Family:
         UserError: the family is not supported; the message lists those that are.
     """
     if model_type not in FAMILIES:
-        raise UserError(f"models/base is of family {model_type!r}; supported are: {', '.join(sorted(FAMILIES))}")
+        raise UserError(f"family {model_type!r} is not supported; supported are: {', '.join(sorted(FAMILIES))}")
     return FAMILIES[model_type]

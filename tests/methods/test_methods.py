@@ -13,7 +13,7 @@ from stages.methods.bottleneck import BottleneckLayer
 from stages.methods.checkpoint import checkpoint_bytes, load_checkpoint
 from stages.methods.counting import count_parameters, head_modules
 from stages.methods.registry import METHODS
-from stages.methods.saving import save_checkpoint
+from stages.methods.saving import BASE_RECORD, save_checkpoint
 from stages.regularization.mixout import MixoutLinear, apply_mixout
 
 LABELS = ["negative", "positive"]
@@ -134,7 +134,7 @@ def test_saved_and_reloaded_gives_the_same_logits(method, project, params, batch
 def test_a_checkpoint_holds_weights_config_and_tokenizer_only(method, project, params, tokenizer):
     model = METHODS[method].build(params, LABELS)
     save_checkpoint(model, tokenizer, Path("models") / method)
-    weights = {"model.safetensors"} if method == "full" else {"adapter_model.safetensors", "adapter_config.json"}
+    weights = {"model.safetensors"} if method == "full" else {"adapter_model.safetensors", "adapter_config.json", BASE_RECORD}
     files = {path.name for path in (Path("models") / method).iterdir()}
     assert files == weights | {"config.json", "tokenizer.json", "tokenizer_config.json"}
     if method != "full":
