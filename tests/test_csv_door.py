@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -133,4 +134,19 @@ def test_the_command_ends_in_one_message(folder, content, parts):
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
     assert done.stderr.startswith("error: ") and [part for part in parts if part not in done.stderr] == []
+    assert outputs() == before
+
+
+def test_a_full_disk_ends_in_one_message_and_leaves_the_last_result(folder):
+    RAW.write_bytes(GOOD)
+    before = outputs()
+    done = subprocess.run(
+        [sys.executable, "-m", "stages.prepare"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)),
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: ") and "File too large" in done.stderr
     assert outputs() == before
