@@ -19,7 +19,7 @@ from stages.preparation.rows import Row
 from stages.preparation.splitting import limited, split
 from stages.preparation.statistics import class_statistics, length_statistics, row_statistics
 from stages.preparation.table import CSV_FILE, read_table
-from stages.preparation.tokenizing import check_max_length, encode, write_arrow
+from stages.preparation.tokenizing import check_model, encode, write_arrow
 from stages.running import run_stage
 from stages.tokenized import SPLITS, load_tokenizer
 
@@ -36,7 +36,7 @@ def main() -> None:
     """Read, clean, split, tokenize, count, write."""
     params = load_params()
     tokenizer = load_tokenizer()
-    check_max_length(params.data.max_length, tokenizer, BASE_MODEL)
+    check_model(params.data.max_length, tokenizer, BASE_MODEL)
     corpus = read_corpus(params)
     sets = make_sets(corpus, params)
     lengths = {}

@@ -17,12 +17,29 @@ UNBOUNDED = 1_000_000  # tokenizers without a limit of their own say a number fa
 SCHEMA = pa.schema([("text", pa.string()), ("label", pa.int64()), ("input_ids", pa.list_(pa.int32())), ("length", pa.int32())])
 
 
-def check_max_length(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Path) -> None:
-    """Raise `UserError` if texts of `max_length` tokens are longer than the encoder in folder `model` can read."""
-    positions = read_json(model / "config.json").get("max_position_embeddings") or UNBOUNDED
+def check_model(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Path) -> None:
+    """Compare the tokenizer with the encoder in folder `model`.
+
+    Raises:
+        UserError: texts of `max_length` tokens are longer than the encoder can read, or the tokenizer knows more tokens
+            than the encoder has embeddings.
+    """
+    try:
+        config = read_json(model / "config.json")
+        positions = config.get("max_position_embeddings") or UNBOUNDED
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{model}/config.json: no model configuration ({type(error).__name__}: {error}); run fetch again"
+        ) from None
     longest = min(tokenizer.model_max_length, positions)
     if max_length > longest:
         raise UserError(f"data.max_length: {max_length}, but {model} reads at most {longest} tokens")
+    vocabulary = config.get("vocab_size", UNBOUNDED)
+    if len(tokenizer) > vocabulary:
+        raise UserError(
+            f"{model}: its tokenizer knows {len(tokenizer):,} tokens, its config.json has vocab_size {vocabulary:,}; "
+            "save the tokenizer that belongs to the model"
+        )
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> tuple[list[list[int]], np.ndarray]:

@@ -10,7 +10,7 @@ from datasets import Dataset
 
 from stages.errors import UserError
 from stages.preparation.rows import Row
-from stages.preparation.tokenizing import BATCH, check_max_length, encode, write_arrow
+from stages.preparation.tokenizing import BATCH, check_model, encode, write_arrow
 from stages.tokenized import load_tokenizer
 
 TINY_BERT = Path(__file__).parents[2] / "examples/tiny-bert"
@@ -46,9 +46,9 @@ def test_batches_do_not_change_the_result(tokenizer):
 
 
 def test_a_length_that_the_encoder_cannot_read_is_refused(tokenizer):
-    check_max_length(128, tokenizer, TINY_BERT)
+    check_model(128, tokenizer, TINY_BERT)
     with pytest.raises(UserError, match=r"data\.max_length: 129, but .*tiny-bert reads at most 128 tokens"):
-        check_max_length(129, tokenizer, TINY_BERT)
+        check_model(129, tokenizer, TINY_BERT)
 
 
 def test_datasets_maps_the_file_and_rewriting_gives_the_same_bytes(tmp_path):
@@ -79,3 +79,13 @@ def test_a_folder_without_a_usable_tokenizer_is_refused(tmp_path):
     tokenizer.save_pretrained(tmp_path)
     with pytest.raises(UserError, match="no padding token"):
         load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused(tokenizer, tmp_path):
+    content = (TINY_BERT / "config.json").read_text()
+    (tmp_path / "config.json").write_text(content.replace('"vocab_size": ', '"vocab_size": 1, "was": '))
+    with pytest.raises(UserError, match=r"its tokenizer knows [0-9,]+ tokens, its config.json has vocab_size 1; save"):
+        check_model(16, tokenizer, tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(UserError, match=r"config.json: no model configuration"):
+        check_model(16, tokenizer, tmp_path)

@@ -1,9 +1,22 @@
 """Copying the user's own file and model folder."""
 
+import shutil
+from pathlib import Path
+
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from stages.errors import UserError
 from stages.sources.local import copy_csv, copy_model
+
+TINY_BERT = Path(__file__).parents[2] / "examples/tiny-bert"
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A copy of a good model folder."""
+    return Path(shutil.copytree(TINY_BERT, tmp_path / "model"))
 
 
 def test_the_file_is_copied_byte_for_byte(tmp_path):
@@ -26,6 +39,8 @@ def test_pickles_and_code_are_left_behind(tmp_path):
     names = ["config.json", "model.safetensors", "vocab.txt", "spiece.model", "README.md"]
     for name in [*names, "pytorch_model.bin", "training_args.bin", "modeling_mine.py"]:
         (tmp_path / name).write_text(name)
+    shutil.copy(TINY_BERT / "config.json", tmp_path)
+    shutil.copy(TINY_BERT / "model.safetensors", tmp_path)
     (tmp_path / "checkpoint-1").mkdir()
     target = tmp_path / "out"
     target.mkdir()
@@ -42,3 +57,42 @@ def test_what_a_folder_lacks_is_named_with_what_it_holds(tmp_path):
     (tmp_path / "config.json").touch()
     with pytest.raises(UserError, match=r"has no \*\.safetensors, it holds config\.json, pytorch_model\.bin"):
         copy_model(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ('{"model_type": "gpt2"}', "a model of family 'gpt2'; supported are: bert, distilbert, electra, roberta, xlm-roberta"),
+        ('{"model_type": "vit"}', "a model of family 'vit'; supported are"),
+        ('{"model_type": "mine", "auto_map": {"AutoModel": "modeling_mine.Mine"}}', "a model of family 'mine'; supported are"),
+        ("{}", r"config\.json names no model_type"),
+        ("[]", r"config\.json names no model_type"),
+        ("{", r"config\.json names no model_type"),
+        ("", r"config\.json names no model_type"),
+    ],
+)
+def test_what_is_no_supported_encoder_is_refused_before_anything_is_copied(model, tmp_path, config, message):
+    (model / "config.json").write_text(config)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match=message):
+        copy_model(model, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[:-10], lambda data: data[:4], lambda data: b"", lambda data: b"\x80\x04" + data]
+)
+def test_damaged_weights_are_refused(model, tmp_path, damage):
+    path = model / "model.safetensors"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match=r"model\.safetensors is no complete safetensors file"):
+        copy_model(model, tmp_path)
+
+
+def test_empty_weights_are_refused(model, tmp_path):
+    save_file({}, model / "model.safetensors")
+    with pytest.raises(UserError, match="holds no weights"):
+        copy_model(model, tmp_path)
+    save_file({"w": np.zeros(1)}, model / "model.safetensors")
+    (tmp_path / "out").mkdir()
+    copy_model(model, tmp_path / "out")
