@@ -1,6 +1,7 @@
 """The real encoder and the real texts: fetched, prepared, and a few steps of each method trained."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ def project(tmp_path_factory):
     params["data"]["limit"] = 120
     params["train"].update(epochs=1, batch_size=16, micro_batch_size=8)
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    shutil.copy(ROOT / "dvc.yaml", folder)  # it names what a saved point depends on
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         fetch.main()

@@ -26,6 +26,7 @@ def source(tmp_path):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"{name} 1\n")
     (folder / "stages").mkdir()
+    (folder / "stages/__init__.py").touch()  # a package as the true one, which may be on the path too
     (folder / "stages/report.py").write_text(REPORT)
     (folder / ".gitignore").write_text("__pycache__\n")
     subprocess.run(["python3", "stages/report.py"], cwd=folder, check=True)
