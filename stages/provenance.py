@@ -57,15 +57,15 @@ def content_hash(path: Path) -> str:
 def origin(stage: str, params: Params) -> dict:
     """Return the commit and the inputs of `stage` as they are now: to be called before it computes.
 
-    Keys: revision, the last commit that changed a module among the inputs, the parameters, the pipeline or the requirements;
-    uncommitted, those of them that stand in no commit as they are; inputs (`stage_inputs`). The revision is not simply HEAD:
-    a commit of results alone, or of another stage's code, leaves it as it is, and so the same run has the same record.
-    Outside a git repository the first two are None.
+    Keys: revision, the last commit that changed a module among the inputs or the requirements; uncommitted, those of them,
+    or of params.yaml and dvc.yaml, that stand in no commit as they are; inputs (`stage_inputs`). The revision is not simply
+    HEAD: a commit of results alone, of another stage's code or of its part in params.yaml and dvc.yaml leaves it as it is,
+    and so the same run has the same record. Outside a git repository the first two are None.
     """
     inputs = stage_inputs(stage, params)
-    files = [str(PARAMS), str(PIPELINE), "requirements.txt", *(name for name in inputs if name.startswith("stages/"))]
-    revision = _git("log", "-1", "--format=%H", "--", *files)
-    changed = _git("status", "--porcelain", "--no-renames", "--", *files)
+    code = ["requirements.txt", *(name for name in inputs if name.startswith("stages/"))]
+    revision = _git("log", "-1", "--format=%H", "--", *code)
+    changed = _git("status", "--porcelain", "--no-renames", "--", *code, str(PARAMS), str(PIPELINE))
     uncommitted = None if changed is None else sorted(line[3:] for line in changed.splitlines())
     return {"revision": revision or None, "uncommitted": uncommitted, "inputs": inputs}
 
