@@ -17,6 +17,7 @@ from math import ceil
 
 import torch
 
+from stages.acceleration.apply import accelerate_training
 from stages.config import Params, load_params
 from stages.files import write_csv, write_json
 from stages.machine import busy_note, describe_machine, pick_device, weights_sha256
@@ -113,9 +114,11 @@ def measure_training(params: Params, labels: list[str], inputs: RandomInputs, lo
     """Time of one training step at the median training length, and its peak memory at `longest`, by method."""
     peaks = {method: measure_peak(method, params, labels, longest, inputs.device) for method in METHODS}
     typical = ceil(median(load_split("train")["length"]))
+    models = {method: module.build(params, labels).to(inputs.device) for method, module in METHODS.items()}
+    for model in models.values():
+        accelerate_training(model)
     steps = {
-        method: TrainingStep(module.build(params, labels).to(inputs.device), params.train.max_grad_norm, params.awp.epsilon)
-        for method, module in METHODS.items()
+        method: TrainingStep(model, params.train.max_grad_norm, params.awp.epsilon) for method, model in models.items()
     }
     times = time_training_steps(steps, inputs, params.train, typical)
     return {

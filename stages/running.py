@@ -1,6 +1,7 @@
 """How a stage runs: alone in its checkout, and ending in one message when something outside the code is wrong."""
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ def run_stage(main: Callable[[], None]) -> None:
     A `UserError` and a disk that is full or may not be written become one message on standard error and exit status 1.
     Ctrl-C is left to `stages.interrupted`, which also catches it while the libraries are still being imported.
     """
+    gc.enable()  # off while the libraries were imported
     try:
         with only_stage(Path(sys.argv[0]).stem):
             main()

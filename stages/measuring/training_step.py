@@ -12,7 +12,7 @@ from tqdm import tqdm
 from stages.config.schema import TrainParams
 from stages.measuring.inputs import RandomInputs
 from stages.measuring.protocol import median_milliseconds, synchronizer, time_interleaved
-from stages.regularization.awp import AdversarialWeightPerturbation
+from stages.regularization.awp import AdversarialWeightPerturbation, embedding_weights
 
 STEP_REPEATS = 6  # rounds; with three methods, each plain and with AWP, every call comes once in every position
 STEP_WARMUP = 1
@@ -44,7 +44,7 @@ class TrainingStep:
         self.trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = make_optimizer(model)
         self.max_grad_norm = max_grad_norm
-        self.awp = AdversarialWeightPerturbation(self.trainable, epsilon)
+        self.awp = AdversarialWeightPerturbation(self.trainable, epsilon, embedding_weights(model))
 
     def take(self, micro_batches: Sequence[MicroBatch], awp: bool) -> None:
         """Run each micro-batch forward and backward, with `awp` each of them twice, then clip the gradient and step."""

@@ -7,6 +7,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
+from stages.acceleration.apply import accelerate
 from stages.errors import UserError
 from stages.files import read_json
 from stages.methods.families import FAMILIES, family_of
@@ -78,4 +79,5 @@ def load_classifier(folder: Path, config: PreTrainedConfig, may_be_new: Sequence
             f"{folder}: no weights of a {config.model_type} model: {len(lost)} of its tensors are missing, such as {lost[0]}; "
             f"the file has {', '.join(sorted(info['unexpected_keys'])[:2]) or 'no others'} instead"
         )
+    accelerate(model)
     return model

@@ -14,6 +14,8 @@ class Family:
         feed_forward: regular expression of the full names of the modules that return a feed-forward block's output
             after its dropout and before the residual sum; there is exactly one per layer.
         head: names of the modules that the pre-trained encoder lacks and that every method trains.
+        last_block: regular expression of the full names of the modules, one per layer, that take what attention returned
+            and the residual; None if the family has none, or if its head reads more than the first token.
 
     The expressions are matched against a whole name. They are anchored at `layer.N`, since the same words stand
     in other places: `output.dense` alone names an attention projection and a feed-forward projection of BERT.
@@ -22,6 +24,7 @@ class Family:
     attention: str
     feed_forward: str
     head: tuple[str, ...]
+    last_block: str | None = None
 
     @property
     def modules_to_save(self) -> list[str]:
@@ -34,6 +37,7 @@ _BERT = Family(
     attention=_BERT_LAYER + r"attention\.(self\.(query|key|value)|output\.dense)",
     feed_forward=_BERT_LAYER + r"output\.dropout",
     head=("classifier",),
+    last_block=_BERT_LAYER + r"attention\.output",
 )
 
 FAMILIES = {

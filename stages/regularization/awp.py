@@ -45,18 +45,21 @@ class AdversarialWeightPerturbation:
     Args:
         parameters: the model's parameters; those that are frozen or have one dimension are left out.
         epsilon: ||v|| / ||w||, greater than 0.
+        embeddings: those of them of which a batch reads some rows and the others have no gradient (`embedding_weights`). They
+            are moved row by row, with the same result: copying a whole vocabulary costs more than all other weights together.
 
     Raises:
         ValueError: epsilon is not positive, or no parameter is left.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], epsilon: float):
+    def __init__(self, parameters: Iterable[nn.Parameter], epsilon: float, embeddings: Iterable[nn.Parameter] = ()):
         if not epsilon > 0:
             raise ValueError(f"awp: epsilon must be greater than 0, received {epsilon!r}")
         self.epsilon = epsilon
         self.weights = [weight for weight in parameters if weight.requires_grad and weight.dim() > 1]
         if not self.weights:
             raise ValueError("awp: the model has no trainable weight tensor with more than one dimension")
+        self.embeddings = {id(weight) for weight in embeddings}
         self.log = PerturbationLog()
 
     @contextmanager
@@ -71,42 +74,75 @@ class AdversarialWeightPerturbation:
         with torch.random.fork_rng(devices=_cuda_devices(self.weights)):
             loss = compute_loss()
             gradients = torch.autograd.grad(loss, self.weights, allow_unused=True)
-        originals = [weight.detach().clone() for weight in self.weights]
+        moves: list[_Move] = []
         try:
-            self._ascend(gradients)
-            del gradients
-            self._record(originals)
+            for weight, gradient in zip(self.weights, gradients, strict=True):
+                moves.append(_Move(weight, gradient, by_row=id(weight) in self.embeddings))
+                moves[-1].do(self.epsilon)
+            del gradients, gradient
+            self._record(moves)
             yield loss.detach()
         finally:
-            with torch.no_grad():
-                for weight, original in zip(self.weights, originals, strict=True):
-                    weight.copy_(original)
+            for move in moves:
+                move.undo()
 
     @torch.no_grad()
-    def _ascend(self, gradients: Sequence[torch.Tensor | None]) -> None:
-        gradients = [
-            torch.zeros_like(weight) if gradient is None else gradient
-            for weight, gradient in zip(self.weights, gradients, strict=True)
-        ]
-        weight_norms = torch._foreach_norm(self.weights)
-        gradient_norms = torch._foreach_norm(gradients)
-        for weight, gradient, weight_norm, gradient_norm in zip(
-            self.weights, gradients, weight_norms, gradient_norms, strict=True
-        ):
-            scale = torch.where(gradient_norm > 0, self.epsilon * weight_norm / gradient_norm, 0.0)
-            weight.addcmul_(gradient, scale)
-
-    @torch.no_grad()
-    def _record(self, originals: Sequence[torch.Tensor]) -> None:
-        """Measure what the weights really did: in float32 the move is rounded, and a zero weight does not move."""
-        moves = torch.stack(torch._foreach_norm(torch._foreach_sub(self.weights, originals)))
-        norms = torch.stack(torch._foreach_norm(list(originals)))
-        ratios = torch.where(moves > 0, moves / norms, 0.0)
+    def _record(self, moves: Sequence["_Move"]) -> None:
+        distances = torch.stack([move.distance for move in moves])
+        norms = torch.stack([move.norm for move in moves])
+        ratios = torch.where(distances > 0, distances / norms, 0.0)
         self.log.steps += 1
-        self.log.tensors += len(self.weights)
-        self.log.unmoved += int((moves == 0).sum())
+        self.log.tensors += len(moves)
+        self.log.unmoved += int((distances == 0).sum())
         self.log.ratio_sum += float(ratios.double().sum())
         self.log.ratio_max = max(self.log.ratio_max, float(ratios.max()))
+
+
+class _Move:
+    """The move of one weight tensor by epsilon ||w|| g / ||g||: `do` it, and `undo` it bit for bit.
+
+    Made and done tensor by tensor, not for all at once: what one operation leaves in the processor's cache the next finds there.
+
+    Attributes:
+        norm: ||w||.
+        distance: how far w really went: in float32 the move is rounded, and a zero weight does not move.
+    """
+
+    @torch.no_grad()
+    def __init__(self, weight: nn.Parameter, gradient: torch.Tensor | None, by_row: bool):
+        self.weight, self.gradient, self.rows = weight, gradient, None
+        self.norm = torch.linalg.vector_norm(weight)
+        self.distance = torch.zeros_like(self.norm)
+        if gradient is not None and by_row:
+            self.rows = torch.linalg.vector_norm(gradient, dim=1).nonzero().squeeze(1)
+            self.gradient = gradient[self.rows]
+        self.original = weight.clone() if self.rows is None else weight[self.rows]
+
+    @torch.no_grad()
+    def do(self, epsilon: float) -> None:
+        gradient, self.gradient = self.gradient, None
+        if gradient is None:  # the loss does not use it
+            return
+        gradient_norm = torch.linalg.vector_norm(gradient)
+        scale = torch.where(gradient_norm > 0, epsilon * self.norm / gradient_norm, 0.0)
+        moved = torch.addcmul(self.original, gradient, scale)
+        self._write(moved)
+        self.distance = torch.linalg.vector_norm(moved.sub_(self.original))
+
+    @torch.no_grad()
+    def undo(self) -> None:
+        self._write(self.original)
+
+    def _write(self, values: torch.Tensor) -> None:
+        if self.rows is None:
+            self.weight.copy_(values)
+        else:
+            self.weight[self.rows] = values
+
+
+def embedding_weights(model: nn.Module) -> list[nn.Parameter]:
+    """The weights of all `nn.Embedding` modules of `model`."""
+    return [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
 
 
 def _cuda_devices(weights: Sequence[torch.Tensor]) -> list[torch.device]:

@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 from transformers import Trainer, TrainerCallback
 
+from stages.errors import UserError
 from stages.regularization.awp import PerturbationLog
 from stages.training.early_stopping import EarlyStopping
 from stages.training.history import EpochRow, History
 from stages.training.save_point import Saved, SavePoint
 
-SECONDS = float(os.environ.get("SAVE_POINT_SECONDS", "60"))  # between two saved points; changes no result
+SECONDS = "SAVE_POINT_SECONDS"  # environment variable: seconds between two saved points, 60 by default; changes no result
 SHARE = 0.05  # at most this share of the time goes into saving
 STATE_FILE = "trainer_state.json"
 
@@ -32,8 +33,13 @@ class ResumableTrainer(Trainer):
     point: SavePoint | None = None
 
     def make_resumable(self, point: SavePoint, history: History, stopping: EarlyStopping) -> None:
-        """Save to `point` from now on, with the state of these two callbacks."""
+        """Save to `point` from now on, with the state of these two callbacks.
+
+        Raises:
+            UserError: SAVE_POINT_SECONDS is no number of seconds.
+        """
         self.point, self.history, self.stopping = point, history, stopping
+        self.seconds = _seconds()
         self.add_callback(_SaveByTheClock(self))
 
     def train_from(self, saved: Saved | None) -> None:
@@ -58,7 +64,7 @@ class ResumableTrainer(Trainer):
         except OSError as error:
             print(f"no point was saved at step {self.state.global_step}, the one before it stands: {error}", flush=True)
         self.last_saved = time.monotonic()
-        self.pause = max(SECONDS, (self.last_saved - started) / SHARE) if SECONDS else 0
+        self.pause = max(self.seconds, (self.last_saved - started) / SHARE) if self.seconds else 0
 
     def _capture(self) -> Saved:
         tensors = {f"model.{name}": weight.detach() for name, weight in self._trained()}
@@ -108,6 +114,17 @@ class ResumableTrainer(Trainer):
         return [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]
 
 
+def _seconds() -> float:
+    received = os.environ.get(SECONDS, "60")
+    try:
+        seconds = float(received)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise UserError(f"environment variable {SECONDS}: a number of seconds, 0 or more, is needed, received {received!r}")
+    return seconds
+
+
 class _SaveByTheClock(TrainerCallback):
     """Asks for a save point within an epoch when the last one is old enough, and hands the running loss over at the start."""
 
@@ -115,7 +132,7 @@ class _SaveByTheClock(TrainerCallback):
         self.trainer = trainer
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.trainer.last_saved, self.trainer.pause = time.monotonic(), SECONDS
+        self.trainer.last_saved, self.trainer.pause = time.monotonic(), self.trainer.seconds
         if state.global_step:
             saved = self.trainer.saved
             self.trainer._tr_loss.copy_(saved.tensors["loss"])

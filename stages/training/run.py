@@ -10,6 +10,7 @@ from datasets import Dataset
 from sklearn.metrics import confusion_matrix
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
+from stages.acceleration.apply import accelerate_training
 from stages.config import Params, load_params
 from stages.files import write_json
 from stages.inference import predict_logits
@@ -60,6 +61,7 @@ def fit(method: ModuleType, params: Params, labels: list[str], tokenizer, rows: 
     """Train `method` on `rows` with the learning rate that `params` has for it, from what `point` holds of it, if anything."""
     model = method.build(params, labels)
     mixout_layers = apply_mixout(model, head_modules(model), params.mixout.p) if params.mixout.enabled else 0
+    accelerate_training(model)
     counts = count_parameters(model)
     print(f"{method.NAME}: {counts}; mixout on {mixout_layers} layer(s) of the head", flush=True)
 

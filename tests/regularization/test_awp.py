@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from stages.regularization.awp import AdversarialWeightPerturbation, in_window
+from stages.regularization.awp import AdversarialWeightPerturbation, embedding_weights, in_window
 
 
 @pytest.fixture
@@ -104,6 +104,28 @@ def test_a_weight_the_loss_does_not_use_stays():
     used, unused = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2, 2))
     with AdversarialWeightPerturbation([used, unused], epsilon=0.1).perturbed(lambda: used.sum()):
         assert not torch.equal(used, torch.ones(2, 2)) and torch.equal(unused, torch.ones(2, 2))
+
+
+def test_an_embedding_moved_by_its_rows_moves_as_a_whole_tensor_does():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Embedding(40, 4), nn.Linear(4, 2))
+    ids = torch.tensor([[3, 7, 3], [39, 0, 7]])
+
+    def compute_loss():
+        return model(ids).square().sum()
+
+    before = snapshot(model)
+    whole = AdversarialWeightPerturbation(model.parameters(), epsilon=0.1)
+    rows = AdversarialWeightPerturbation(model.parameters(), epsilon=0.1, embeddings=embedding_weights(model))
+    with whole.perturbed(compute_loss):
+        expected = snapshot(model)
+    with rows.perturbed(compute_loss):
+        for w, perturbed, reference in zip(before, model.parameters(), expected, strict=True):
+            torch.testing.assert_close(perturbed - w, reference - w, atol=1e-6, rtol=1e-4)
+        moved = (model[0].weight != before[0]).any(dim=1).nonzero().squeeze(1)
+        assert moved.tolist() == [0, 3, 7, 39]
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    assert rows.log.ratio_max == pytest.approx(whole.log.ratio_max, rel=1e-4)
 
 
 def test_impossible_arguments_are_refused():

@@ -14,10 +14,11 @@ import torch
 from safetensors import safe_open
 
 from stages.config import load_params
+from stages.errors import UserError
 from stages.methods.registry import METHODS
 from stages.paths import SAVE_POINTS
 from stages.provenance import stage_inputs
-from stages.training import resumable, run
+from stages.training import run
 from stages.training.save_point import Saved, SavePoint
 from tests.imports import ROOT
 from tests.training.tiny import prepare, results, write_params
@@ -40,7 +41,7 @@ def train_here(folder: Path, method: str, seconds: float, output: Path, file_lim
     """Run the train stage of `method` in `folder`; no file may grow beyond `file_limit` bytes."""
     os.chdir(folder)
     sys.stdout = sys.stderr = output.open("a", buffering=1)
-    resumable.SECONDS = seconds
+    os.environ["SAVE_POINT_SECONDS"] = str(seconds)
     if file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     run.train(METHODS[method])
@@ -122,7 +123,7 @@ def test_every_saved_point_leads_to_the_same_end(copies, params, method, monkeyp
     """Each point that a training saved is taken up by a training of its own, the end of an epoch and the last one included."""
     folder = copies("project")
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(resumable, "SECONDS", 0)
+    monkeypatch.setenv("SAVE_POINT_SECONDS", "0")
     path = folder / SAVE_POINTS / f"{method}.safetensors"
     points, write = [], SavePoint.write
     monkeypatch.setattr(SavePoint, "write", lambda self, saved: (write(self, saved), points.append(path.read_bytes())))
@@ -153,6 +154,15 @@ def test_early_stopping_goes_on_where_it_was(copies, monkeypatch):
     after = results(folder)
     run.train(METHODS["lora"])
     assert results(folder) == after
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf"])
+def test_a_pause_that_is_no_number_of_seconds_is_refused(copies, monkeypatch, value):
+    folder = copies("project")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("SAVE_POINT_SECONDS", value)
+    with pytest.raises(UserError, match=f"SAVE_POINT_SECONDS: a number of seconds, 0 or more, is needed, received '{value}'"):
+        run.train(METHODS["lora"])
 
 
 def full_disk(*_):
