@@ -1,6 +1,7 @@
 # make repro     set up, then run the whole comparison (dvc repro)
 # make test      set up, then run the tests
 # make verify    set up, then show on the examples that everything comes out again byte for byte (FULL=1: on the committed results)
+# make bench     set up, then compare the speed with a plain Trainer and with AdapterHub, in an environment of its own (30 minutes)
 # make tune      choose the learning rates anew on validation (slow)
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: repro test verify tune setup clean
+.PHONY: repro test verify bench tune setup clean
 
 repro: setup
 	dvc repro
@@ -18,6 +19,11 @@ test: setup
 
 verify: setup
 	python -m experiments.verify $(if $(FULL),--full)
+
+bench: setup .cache/adapterhub/.installed
+	dvc repro prepare
+	HF_HUB_OFFLINE=1 python -m bench
+	python -m bench.rows
 
 tune: setup
 	python -m experiments.tune_learning_rate
@@ -29,6 +35,11 @@ $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.cache/adapterhub/.installed: bench/adapterhub.requirements.txt
+	$(PYTHON) -m venv .cache/adapterhub
+	.cache/adapterhub/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 clean:

@@ -1,8 +1,9 @@
 """python -m bench [--rounds N] [--only WORD]          make bench
 
-Prints how fast training and prediction are beside a plain `transformers.Trainer` and beside the AdapterHub library, what AWP
-costs, and what a stage's start and a pipeline with nothing to do take. Every arm is a process of its own; they work in turn,
-one at a time, so that a drift of the machine meets all alike. A ratio is the median over the rounds of one round's ratio.
+Prints how fast training and prediction are beside a plain `transformers.Trainer` and beside the AdapterHub library, which share
+of the processor's matrix-product rate full training reaches, what AWP costs, and how long starts take. Every arm is a process
+of its own; they work in turn, one at a time, so that a drift of the machine meets all alike. A ratio is the median over the
+rounds of one round's ratio, beside the least and the greatest.
 """
 
 import argparse
@@ -10,20 +11,29 @@ import json
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tqdm import tqdm
 
 OTHER = Path(".cache/adapterhub/bin/python")
 ADAPTERHUB = "AdapterHub adapter"
-# what is compared, with which reference; a ratio above 1 says that it is faster
-PAIRS = [
-    *((f"ours {method}", f"plain {method}") for method in ("full", "lora", "adapter")),
+METHODS = ("full", "lora", "adapter")
+FASTER = [  # examples per second, against a reference
+    *((f"ours {method}", f"plain {method}") for method in METHODS),
     ("ours adapter", ADAPTERHUB),
     ("ours predict", "plain predict 32"),
     ("ours predict", "plain predict 128"),
-    *((f"ours {method} AWP", f"ours {method}") for method in ("full", "lora", "adapter")),
 ]
+AWP = [(f"ours {method} AWP", f"ours {method}") for method in METHODS]  # time of an epoch with AWP in its second half
+PRODUCTS = [("ours full GFLOP", "matrix products")]
+STARTS = {  # commands, timed as they are
+    "import transformers.Trainer": [sys.executable, "-c", "from transformers import Trainer"],
+    "start of train_lora": [sys.executable, "-c", "import sys; sys.argv[0] = '-m'; import stages.train_lora"],
+    "dvc repro, nothing to do": [str(Path(sys.executable).with_name("dvc")), "repro", "--quiet"],
+}
+
+Rates = dict[str, list[float]]
 
 
 class Arm:
@@ -38,10 +48,14 @@ class Arm:
         self._read()
 
     def work(self) -> float:
-        """Let it work once; return examples per second."""
+        """Let it work once; return units of work per second."""
         print(file=self.process.stdin, flush=True)
         answer = json.loads(self._read())
-        return answer["examples"] / answer["seconds"]
+        return answer["units"] / answer["seconds"]
+
+    def end(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
 
     def _read(self) -> str:
         line = self.process.stdout.readline()
@@ -49,25 +63,29 @@ class Arm:
             raise SystemExit(f"error: the arm {self.name!r} ended; run its module, bench.arms or bench.adapterhub, to see why")
         return line
 
-    def end(self) -> None:
-        self.process.stdin.close()
-        self.process.wait()
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare the speed of training and prediction, side by side.")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="", help="only the pairs with this word")
+    parser.add_argument("--only", default="", help="only the pairs with this word, and no starts")
     options = parser.parse_args()
-    pairs = [pair for pair in PAIRS if options.only in " ".join(pair) and (ADAPTERHUB not in pair or OTHER.exists())]
-    names = list(dict.fromkeys(name for pair in pairs for name in reversed(pair)))
-    print_table(pairs, measure(names, options.rounds))
+
+    def wanted(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        return [pair for pair in pairs if options.only in " ".join(pair) and (ADAPTERHUB not in pair or OTHER.exists())]
+
+    names = dict.fromkeys(name for pair in wanted(FASTER + AWP + PRODUCTS) for name in reversed(pair))
+    rates = measure(list(names), options.rounds)
+    print_table("examples per second", wanted(FASTER), rates)
+    print_table("examples per second with AWP in half of the steps; 1 / ratio is the time, 1.5 by definition", wanted(AWP), rates)
+    print_table("GFLOP per second, training counted as 6 x weights x tokens", wanted(PRODUCTS), rates)
+    if not options.only:
+        print_starts(options.rounds)
 
 
-def measure(names: list[str], rounds: int) -> dict[str, list[float]]:
-    """Return examples per second of each arm, one value a round; a first round warms up and is not counted."""
+def measure(names: list[str], rounds: int) -> Rates:
+    """Return units of work per second of each arm, one value a round; a first round warms up and is not counted."""
     arms = [Arm(name) for name in tqdm(names, desc="start", disable=None)]
-    rates: dict[str, list[float]] = {name: [] for name in names}
+    rates: Rates = {name: [] for name in names}
     with tqdm(total=(rounds + 1) * len(arms), desc="rounds", disable=None) as bar:
         for turn in range(rounds + 1):
             for index in range(len(arms)):
@@ -81,16 +99,31 @@ def measure(names: list[str], rounds: int) -> dict[str, list[float]]:
     return rates
 
 
-def print_table(pairs: list[tuple[str, str]], rates: dict[str, list[float]]) -> None:
+def print_table(title: str, pairs: list[tuple[str, str]], rates: Rates) -> None:
     """Print median rates and the median, least and greatest ratio of each pair."""
-    print(f"{'':18}{'examples/s':>11}  {'reference':20}{'examples/s':>11}{'ratio':>8}   least .. greatest")
+    if not pairs:
+        return
+    print(f"\n{title}\n{'':18}{'median':>9}  {'reference':20}{'median':>9}{'ratio':>8}   least .. greatest")
     for name, reference in pairs:
         ratios = [own / other for own, other in zip(rates[name], rates[reference], strict=True)]
         medians = statistics.median(rates[name]), statistics.median(rates[reference])
         print(
-            f"{name:18}{medians[0]:11.1f}  {reference:20}{medians[1]:11.1f}{statistics.median(ratios):8.3f}"
+            f"{name:18}{medians[0]:9.1f}  {reference:20}{medians[1]:9.1f}{statistics.median(ratios):8.3f}"
             f"   {min(ratios):.3f} .. {max(ratios):.3f}"
         )
+
+
+def print_starts(rounds: int) -> None:
+    """Print the median seconds of each of `STARTS`."""
+    seconds: dict[str, list[float]] = {name: [] for name in STARTS}
+    for _ in range(rounds):
+        for name, command in STARTS.items():
+            start = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            seconds[name].append(time.perf_counter() - start)
+    print("\nseconds, median of the rounds")
+    for name, values in seconds.items():
+        print(f"{name:30}{statistics.median(values):6.2f}")
 
 
 if __name__ == "__main__":

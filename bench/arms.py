@@ -115,13 +115,43 @@ def our_prediction() -> Callable[[], int]:
     return lambda: len(predict_logits(model, rows, collator, params.evaluate.batch_size))
 
 
-ARMS: dict[str, Callable[[], Callable[[], int]]] = {
+def gflop_of_training() -> Callable[[], float]:
+    """Full training, counted in GFLOP as 6 x weights of the encoder's layers x tokens, padding left out."""
+    work, tokens = our_training("full"), sum(rows_to_train()["length"])
+    layers = METHODS["full"].build(load_params(), load_labels()).base_model.encoder
+    weights = sum(parameter.numel() for parameter in layers.parameters() if parameter.dim() > 1)
+
+    def count() -> float:
+        work()
+        return 6e-9 * weights * tokens
+
+    return count
+
+
+def matrix_products() -> Callable[[], float]:
+    """Products of the shapes that a batch of 32 median texts has in this encoder, in GFLOP."""
+    config = METHODS["full"].build(load_params(), load_labels()).config
+    tokens = 32 * int(np.median(load_split("train")["length"]))
+    width, inner = config.hidden_size, config.intermediate_size
+    layers = [(torch.randn(tokens, n), torch.randn(m, n)) for n, m in ((width, width), (width, inner), (inner, width))]
+
+    def work() -> float:
+        for x, weight in layers * 100:
+            torch.nn.functional.linear(x, weight)
+        return 100 * sum(2e-9 * tokens * weight.numel() for _, weight in layers)
+
+    return work
+
+
+ARMS: dict[str, Callable[[], Callable[[], float]]] = {
     **{f"plain {method}": lambda method=method: plain_training(method) for method in METHODS},
     **{f"ours {method}": lambda method=method: our_training(method) for method in METHODS},
     **{f"ours {method} AWP": lambda method=method: our_training(method, awp=True) for method in METHODS},
     "plain predict 32": lambda: plain_prediction(32),
     "plain predict 128": lambda: plain_prediction(128),
     "ours predict": our_prediction,
+    "ours full GFLOP": gflop_of_training,
+    "matrix products": matrix_products,
 }
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 
-def serve(work: Callable[[], int]) -> None:
-    """For each line on standard input call `work`, which returns how many examples it took, and answer with the seconds.
+def serve(work: Callable[[], float]) -> None:
+    """For each line on standard input call `work`, which returns how many units of work it did, and answer with the seconds.
 
     The answer is a line of JSON on standard output; whatever `work` prints goes to standard error.
     """
@@ -18,6 +18,6 @@ def serve(work: Callable[[], int]) -> None:
     print("ready", file=answers, flush=True)
     for _ in sys.stdin:
         start = time.perf_counter()
-        examples = work()
+        units = work()
         seconds = time.perf_counter() - start
-        print(json.dumps({"seconds": seconds, "examples": examples}), file=answers, flush=True)
+        print(json.dumps({"seconds": seconds, "units": units}), file=answers, flush=True)

@@ -1,0 +1,87 @@
+"""python -m bench.rows [--rows 10000 100000 1000000]
+
+How time and memory of `prepare`, and memory of training, grow with the number of rows: a table of a CSV file of that many texts,
+made of the words of examples/reviews.csv, with the tiny encoder of examples/. Everything happens in a temporary folder.
+"""
+
+import argparse
+import csv
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+ROOT = Path.cwd()
+# runs a stage, then says how much memory (MiB) it ever had resident beyond what its imports took
+MEASURED = """
+import resource, runpy, sys
+import stages.{stage}
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
+imported = peak()
+{run}
+print("PEAK", round(peak() - imported))
+"""
+PREPARE = "stages.prepare.main()"
+# a few steps are enough: what grows with the rows is there before the first
+TRAIN = """
+from stages.config import load_params
+from stages.methods import lora
+from stages.tokenized import load_labels, load_split, load_tokenizer
+from stages.training.run import make_trainer
+params, labels = load_params(), load_labels()
+trainer = make_trainer(params, lora.build(params, labels), load_tokenizer(), 1e-3, load_split("train"), "scratch")
+trainer.args.max_steps, trainer.args.eval_strategy = 20, "no"
+trainer.train()
+"""
+
+
+def write_texts(path: Path, rows: int) -> None:
+    """Write a CSV file of `rows` different texts of 5 to 40 words."""
+    with (ROOT / "examples/reviews.csv").open(encoding="utf-8", newline="") as file:
+        words = sorted({word for row in csv.DictReader(file) for word in row["text"].split()})
+    generator = np.random.default_rng(0)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for index in range(rows):
+            chosen = generator.choice(words, generator.integers(5, 40))
+            writer.writerow([f"{index} {' '.join(chosen)}", "positive" if generator.random() < 0.5 else "negative"])
+
+
+def measured(stage: str, run: str, folder: Path) -> tuple[float, int]:
+    """Return the seconds and the MiB that `run` took in `folder`, imports included in the seconds."""
+    start = time.perf_counter()
+    code = MEASURED.format(stage=stage, run=run)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, check=True, capture_output=True, text=True)
+    return time.perf_counter() - start, int(done.stdout.rsplit("PEAK", 1)[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Time and memory of prepare and training by number of rows.")
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    print(f"{'rows':>9}{'prepare s':>11}{'prepare MiB':>13}{'training MiB':>14}")
+    for rows in parser.parse_args().rows:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            shutil.copytree(ROOT / "examples", folder / "examples")
+            write_texts(folder / "texts.csv", rows)
+            params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+            params["data"]["source"] = "csv"
+            params["data"]["csv"]["path"] = "texts.csv"
+            params["model"]["source"] = "local"
+            (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+            measured("fetch", "stages.fetch.main()", folder)
+            seconds, prepare_mib = measured("prepare", PREPARE, folder)
+            _, train_mib = measured("train_lora", TRAIN, folder)
+        print(f"{rows:9}{seconds:11.1f}{prepare_mib:13}{train_mib:14}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
