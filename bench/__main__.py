@@ -16,6 +16,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from stages.measuring.protocol import rotated
+
 OTHER = Path(".cache/adapterhub/bin/python")
 ADAPTERHUB = "AdapterHub adapter"
 METHODS = ("full", "lora", "adapter")
@@ -84,17 +86,16 @@ def main() -> None:
 
 def measure(names: list[str], rounds: int) -> Rates:
     """Return units of work per second of each arm, one value a round; a first round warms up and is not counted."""
-    arms = [Arm(name) for name in tqdm(names, desc="start", disable=None)]
+    arms = {name: Arm(name) for name in tqdm(names, desc="start", disable=None)}
     rates: Rates = {name: [] for name in names}
     with tqdm(total=(rounds + 1) * len(arms), desc="rounds", disable=None) as bar:
         for turn in range(rounds + 1):
-            for index in range(len(arms)):
-                arm = arms[(index + turn) % len(arms)]
-                rate = arm.work()
+            for name in rotated(names, turn):
+                rate = arms[name].work()
                 bar.update()
                 if turn:
-                    rates[arm.name].append(rate)
-    for arm in arms:
+                    rates[name].append(rate)
+    for arm in arms.values():
         arm.end()
     return rates
 

@@ -13,9 +13,7 @@ from adapters import AdapterTrainer, SeqBnConfig
 from datasets import Dataset
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding, TrainingArguments
 
-from bench.protocol import serve
-
-TRAINED_ROWS = 384  # as in bench.arms
+from bench.protocol import TRAINED_ROWS, serve
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import torch
 from transformers import Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from bench.protocol import serve
+from bench.protocol import TRAINED_ROWS, serve
 from stages.acceleration.apply import accelerate_training
 from stages.config import Params, load_params
 from stages.inference import predict_logits
@@ -21,8 +21,6 @@ from stages.methods.registry import METHODS
 from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
 from stages.training.arguments import training_arguments
 from stages.training.trainer import FineTuningTrainer
-
-TRAINED_ROWS = 384  # twelve steps of 32
 
 
 def params_of_one_epoch(awp: bool) -> Params:

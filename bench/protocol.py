@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Callable
 
+TRAINED_ROWS = 384  # twelve steps of 32, for every arm that trains
+
 
 def serve(work: Callable[[], float]) -> None:
     """For each line on standard input call `work`, which returns how many units of work it did, and answer with the seconds.

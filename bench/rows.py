@@ -20,7 +20,7 @@ import yaml
 ROOT = Path.cwd()
 # runs a stage, then says how much memory (MiB) it ever had resident beyond what its imports took
 MEASURED = """
-import resource, runpy, sys
+import resource, sys
 import stages.{stage}
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
 imported = peak()
