@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from stages.config.schema import Params
+from stages.config.schema import Params, number_from_text
 from stages.errors import UserError
 
 SHORT = reprlib.Repr()  # aliases can make a value of any size
@@ -78,17 +78,19 @@ def _fault(entry: dict) -> str:
     return f"{place}: {message[0].lower()}{message[1:]}, received {SHORT.repr(entry['input'])}"
 
 
-def _hidden_contradictions(content: dict, entries: list[dict]) -> list[str]:
+def _hidden_contradictions(content: dict, entries: list[dict], section: type[BaseModel] = Params, place: tuple = ()) -> list[str]:
     """Contradictions in blocks with other faults: they can be known as long as the values concerned are right themselves."""
     faults = []
-    for name, field in Params.model_fields.items():
-        own = [entry for entry in entries if entry["loc"][:1] == (name,)]
-        if not own or len(own[0]["loc"]) == 1:  # a block without faults, or none at all, or the contradiction itself
-            continue
-        wrong = {entry["loc"][1] for entry in own}
-        for fields, contradiction in getattr(field.annotation, "contradictions", {}).items():
-            if wrong.isdisjoint(fields) and (fault := contradiction(*(float(content[name][key]) for key in fields))):
-                faults.append(f"{name}: {fault}")
+    within = [entry["loc"][len(place) :] for entry in entries if entry["loc"][: len(place)] == place]
+    wrong = {loc[0] for loc in within if loc}
+    if wrong and all(within):  # a block without faults was checked already; an empty place is the contradiction itself
+        for fields, contradiction in section.contradictions.items():
+            if wrong.isdisjoint(fields) and (fault := contradiction(*(number_from_text(content[key]) for key in fields))):
+                faults.append(f"{'.'.join(place) or 'params'}: {fault}")
+    for name, field in section.model_fields.items():
+        block = field.annotation
+        if isinstance(block, type) and issubclass(block, BaseModel) and isinstance(content.get(name), dict):
+            faults += _hidden_contradictions(content[name], entries, block, (*place, name))
     return faults
 
 

@@ -1,14 +1,14 @@
 """What params.yaml may hold: every key, its type, its range, and which values contradict each other."""
 
 from collections.abc import Callable
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 METHODS = ("full", "lora", "adapter")
 
 
-def _number_from_text(value):
+def number_from_text(value):
     """Turn a numeric string into a float.
 
     DVC writes `-S train.learning_rate.full=5e-5` back as `5e-05`, which YAML 1.1 reads as a string.
@@ -21,10 +21,20 @@ def _number_from_text(value):
     return value
 
 
-Number = Annotated[float, BeforeValidator(_number_from_text), Field(allow_inf_nan=False)]
+def _count_or_auto(value):
+    if value != "auto" and (type(value) is not int or value < 1):
+        raise ValueError(f"must be a whole number of 1 or more, or auto, received {value!r}")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(number_from_text), Field(allow_inf_nan=False)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]
 Positive = Annotated[Number, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(min_length=1)]
+Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]  # a commit; a branch or a tag can move
+CountOrAuto = Annotated[Any, AfterValidator(_count_or_auto)]
+LAUNCHER = r"^(python|torchrun( \S+)*|accelerate launch( \S+)*)$"
 
 
 def fractions_fill_the_data(train: float, validation: float, test: float) -> str | None:
@@ -34,10 +44,28 @@ def fractions_fill_the_data(train: float, validation: float, test: float) -> str
     return None
 
 
-def micro_batches_fill_the_batch(batch_size: float, micro_batch_size: float) -> str | None:
-    if batch_size % micro_batch_size:
+def micro_batches_fill_the_batch(batch_size: float, micro_batch_size: float | str) -> str | None:
+    if micro_batch_size != "auto" and batch_size % micro_batch_size:
         received = f"received batch_size {batch_size:g} and micro_batch_size {micro_batch_size:g}"
         return f"batch_size must be a multiple of micro_batch_size, {received}"
+    return None
+
+
+def columns_differ(*columns: str | None) -> str | None:
+    given = [column for column in columns if column is not None]
+    if len(set(given)) < len(given):
+        return f"every column can serve one purpose only, received {', '.join(map(repr, given))}"
+    return None
+
+
+def hub_data_is_pinned(source: str, hub) -> str | None:
+    revision = hub["revision"] if isinstance(hub, dict) else hub.revision
+    if source == "hub" and revision is None:
+        name = hub["name"] if isinstance(hub, dict) else hub.name
+        return (
+            "source hub needs hub.revision, the commit (40 hexadecimal digits) to be fetched, received null; "
+            f"git ls-remote https://huggingface.co/datasets/{name} refs/heads/main shows the newest"
+        )
     return None
 
 
@@ -65,13 +93,29 @@ class Section(BaseModel):
 
 
 class CsvParams(Section):
-    path: Annotated[str, Field(min_length=1)]
-    text_column: Annotated[str, Field(min_length=1)]
-    label_column: Annotated[str, Field(min_length=1)]
+    path: Name
+    text_column: Name
+    label_column: Name
+    split_column: Name | None
+
+    contradictions = {("text_column", "label_column", "split_column"): columns_differ}
+
+
+class HubDataParams(Section):
+    name: Name
+    config: Name | None
+    revision: Revision | None
+    split: Name
+    validation_split: Name | None
+    test_split: Name | None
+    text_column: Name
+    label_column: Name
+
+    contradictions = {("text_column", "label_column"): columns_differ}
 
 
 class DataParams(Section):
-    source: Literal["package", "csv"]
+    source: Literal["package", "csv", "hub"]
     limit: Annotated[int, Field(ge=0)]
     max_length: Annotated[int, Field(ge=3, le=8192)]
     neutral_margin: Annotated[Number, Field(ge=0, lt=4)]
@@ -79,17 +123,27 @@ class DataParams(Section):
     validation_fraction: Annotated[Number, Field(gt=0, lt=1)]
     test_fraction: Annotated[Number, Field(gt=0, lt=1)]
     csv: CsvParams
+    hub: HubDataParams
 
-    contradictions = {("train_fraction", "validation_fraction", "test_fraction"): fractions_fill_the_data}
+    contradictions = {
+        ("train_fraction", "validation_fraction", "test_fraction"): fractions_fill_the_data,
+        ("source", "hub"): hub_data_is_pinned,
+    }
 
 
 class LocalModelParams(Section):
-    path: Annotated[str, Field(min_length=1)]
+    path: Name
+
+
+class HubModelParams(Section):
+    name: Name
+    revision: Revision
 
 
 class ModelParams(Section):
-    source: Literal["package", "local"]
+    source: Literal["package", "local", "hub"]
     local: LocalModelParams
+    hub: HubModelParams
 
 
 class LearningRates(Section):
@@ -99,8 +153,12 @@ class LearningRates(Section):
 
 
 class TrainParams(Section):
+    launcher: Annotated[str, Field(pattern=LAUNCHER)]
     batch_size: Count
-    micro_batch_size: Count
+    micro_batch_size: CountOrAuto
+    memory_budget_gib: Positive
+    gradient_checkpointing: bool
+    class_weights: Literal["none", "balanced"]
     epochs: Count
     patience: Count
     learning_rate: LearningRates
@@ -110,10 +168,6 @@ class TrainParams(Section):
     eval_batch_size: Count
 
     contradictions = {("batch_size", "micro_batch_size"): micro_batches_fill_the_batch}
-
-    @property
-    def accumulation_steps(self) -> int:
-        return self.batch_size // self.micro_batch_size
 
 
 class PeftParams(Section):
