@@ -7,6 +7,7 @@ down: C -> bottleneck and up: bottleneck -> C are trained, the encoder itself st
 from collections.abc import Sequence
 
 from peft import PeftModel, TaskType, get_peft_model
+from transformers import PreTrainedModel
 
 from stages.config import Params
 from stages.methods.base import load_base_model
@@ -19,7 +20,11 @@ NAME = "adapter"
 
 def build(params: Params, labels: Sequence[str]) -> PeftModel:
     """Return the base model with one adapter in every feed-forward block and a trainable head."""
-    base = load_base_model(labels, params.seed)
+    return attach(load_base_model(labels, params.seed), params)
+
+
+def attach(base: PreTrainedModel, params: Params) -> PeftModel:
+    """Put one adapter in every feed-forward block into `base`, and let only these and the head train."""
     family = family_of(base.config.model_type)
     config = BottleneckConfig(
         task_type=TaskType.SEQ_CLS,

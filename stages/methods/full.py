@@ -12,4 +12,9 @@ NAME = "full"
 
 def build(params: Params, labels: Sequence[str]) -> PreTrainedModel:
     """Return the base model, all of it trainable."""
-    return load_base_model(labels, params.seed)
+    return attach(load_base_model(labels, params.seed), params)
+
+
+def attach(base: PreTrainedModel, params: Params) -> PreTrainedModel:
+    """Return `base` itself: there is nothing to add."""
+    return base

@@ -6,6 +6,7 @@ y = W x + b + (alpha / r) B A x, with A (r, C) drawn at random and B (C, r) zero
 from collections.abc import Sequence
 
 from peft import LoraConfig, PeftModel, TaskType, get_peft_model
+from transformers import PreTrainedModel
 
 from stages.config import Params
 from stages.methods.base import load_base_model
@@ -16,8 +17,12 @@ NAME = "lora"
 
 
 def build(params: Params, labels: Sequence[str]) -> PeftModel:
-    """Return the base model with LoRA on all four attention projections of every layer and a trainable head."""
-    base = load_base_model(labels, params.seed)
+    """Return the base model with LoRA on all attention projections of every layer and a trainable head."""
+    return attach(load_base_model(labels, params.seed), params)
+
+
+def attach(base: PreTrainedModel, params: Params) -> PeftModel:
+    """Put LoRA on all attention projections of every layer into `base`, and let only these and the head train."""
     family = family_of(base.config.model_type)
     config = LoraConfig(
         task_type=TaskType.SEQ_CLS,
