@@ -24,7 +24,7 @@ def build(params: Params, labels: Sequence[str]) -> PeftModel:
 
 
 def attach(base: PreTrainedModel, params: Params) -> PeftModel:
-    """Put one adapter in every feed-forward block into `base`, and let only these and the head train."""
+    """Put one adapter into every feed-forward block of `base`, and let only these and the head train."""
     family = family_of(base.config.model_type)
     config = BottleneckConfig(
         task_type=TaskType.SEQ_CLS,
