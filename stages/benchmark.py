@@ -25,7 +25,7 @@ from stages.measuring.arms import MERGE_TOLERANCE, load_arms, merge_difference
 from stages.measuring.figures import latency_figure
 from stages.measuring.inputs import RandomInputs, check_lengths, longest_input
 from stages.measuring.latency import Latency, measure_latency, measure_throughput
-from stages.measuring.memory import memory_metrics, predict_training_memory
+from stages.memory.predict import memory_metrics, predict_training_memory
 from stages.measuring.peak import measure_peak
 from stages.measuring.protocol import fix_threads
 from stages.measuring.statistics import median, significant

@@ -15,7 +15,7 @@ import torch
 from stages.config import Params
 from stages.errors import UserError
 from stages.measuring.inputs import RandomInputs
-from stages.measuring.memory import MIB, SHORTEST
+from stages.memory.predict import MIB, SHORTEST
 from stages.measuring.training_step import TrainingStep
 from stages.methods.registry import METHODS
 from stages.quiet import quiet_libraries

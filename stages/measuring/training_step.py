@@ -12,23 +12,13 @@ from tqdm import tqdm
 from stages.config.schema import TrainParams
 from stages.measuring.inputs import RandomInputs
 from stages.measuring.protocol import median_milliseconds, synchronizer, time_interleaved
-from stages.regularization.awp import AdversarialWeightPerturbation, embedding_weights
+from stages.memory.step import make_optimizer, micro_batch_loss
+from stages.regularization.awp import AdversarialWeightPerturbation
 
 STEP_REPEATS = 6  # rounds; with three methods, each plain and with AWP, every call comes once in every position
 STEP_WARMUP = 1
 
 MicroBatch = tuple[Mapping[str, torch.Tensor], torch.Tensor]  # what the model takes, and labels (B,)
-
-
-def make_optimizer(model: nn.Module) -> torch.optim.AdamW:
-    """Fused AdamW over the trainable parameters; the learning rate is small, since no measured cost depends on it."""
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.AdamW(trainable, lr=1e-6, fused=True)
-
-
-def micro_batch_loss(model: nn.Module, batch: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross entropy of `batch` (scalar); labels (B,)."""
-    return nn.functional.cross_entropy(model(**batch).logits, labels)
 
 
 class TrainingStep:
@@ -44,7 +34,7 @@ class TrainingStep:
         self.trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = make_optimizer(model)
         self.max_grad_norm = max_grad_norm
-        self.awp = AdversarialWeightPerturbation(self.trainable, epsilon, embedding_weights(model))
+        self.awp = AdversarialWeightPerturbation(model, epsilon)
 
     def take(self, micro_batches: Sequence[MicroBatch], awp: bool) -> None:
         """Run each micro-batch forward and backward, with `awp` each of them twice, then clip the gradient and step."""

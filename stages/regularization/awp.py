@@ -1,6 +1,6 @@
 """Adversarial weight perturbation (Wu, Xia, Wang, NeurIPS 2020): learn from the loss at the worst point near the weights."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -42,24 +42,25 @@ class AdversarialWeightPerturbation:
     v = epsilon ||w|| g / ||g||, g = dL/dw. A tensor whose ||w|| or ||g|| is 0 is not moved: so it is at first with LoRA, where
     B is zero and therefore the gradient of A too. Biases and normalization weights (one dimension) are never moved.
 
+    Of an embedding a batch reads some rows, and the others have no gradient: it is moved row by row, with the same result.
+    Copying a whole vocabulary costs more than all other weights together.
+
     Args:
-        parameters: the model's parameters; those that are frozen or have one dimension are left out.
+        model: whose trainable parameters are moved.
         epsilon: ||v|| / ||w||, greater than 0.
-        embeddings: those of them of which a batch reads some rows and the others have no gradient (`embedding_weights`). They
-            are moved row by row, with the same result: copying a whole vocabulary costs more than all other weights together.
 
     Raises:
-        ValueError: epsilon is not positive, or no parameter is left.
+        ValueError: epsilon is not positive, or no trainable parameter has more than one dimension.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], epsilon: float, embeddings: Iterable[nn.Parameter] = ()):
+    def __init__(self, model: nn.Module, epsilon: float):
         if not epsilon > 0:
             raise ValueError(f"awp: epsilon must be greater than 0, received {epsilon!r}")
         self.epsilon = epsilon
-        self.weights = [weight for weight in parameters if weight.requires_grad and weight.dim() > 1]
+        self.weights = [weight for weight in model.parameters() if weight.requires_grad and weight.dim() > 1]
         if not self.weights:
             raise ValueError("awp: the model has no trainable weight tensor with more than one dimension")
-        self.embeddings = {id(weight) for weight in embeddings}
+        self.embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
         self.log = PerturbationLog()
 
     @contextmanager
@@ -74,17 +75,24 @@ class AdversarialWeightPerturbation:
         with torch.random.fork_rng(devices=_cuda_devices(self.weights)):
             loss = compute_loss()
             gradients = torch.autograd.grad(loss, self.weights, allow_unused=True)
+            loss = loss.detach()  # lets go of what was computed for parameters other than these weights
         moves: list[_Move] = []
         try:
             for weight, gradient in zip(self.weights, gradients, strict=True):
-                moves.append(_Move(weight, gradient, by_row=id(weight) in self.embeddings))
+                by_row = gradient is not None and id(weight) in self.embeddings
+                moves.append(_Move(weight, gradient, self._rows(gradient) if by_row else None))
                 moves[-1].do(self.epsilon)
             del gradients, gradient
             self._record(moves)
-            yield loss.detach()
+            yield loss
         finally:
             for move in moves:
                 move.undo()
+
+    @torch.no_grad()
+    def _rows(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Indices of the rows of an embedding that have a gradient: those that the batch read."""
+        return torch.linalg.vector_norm(gradient, dim=1).nonzero().squeeze(1)
 
     @torch.no_grad()
     def _record(self, moves: Sequence["_Move"]) -> None:
@@ -103,20 +111,21 @@ class _Move:
 
     Made and done tensor by tensor, not for all at once: what one operation leaves in the processor's cache the next finds there.
 
+    Args:
+        rows: those that are moved; None for all.
+
     Attributes:
         norm: ||w||.
         distance: how far w really went: in float32 the move is rounded, and a zero weight does not move.
     """
 
     @torch.no_grad()
-    def __init__(self, weight: nn.Parameter, gradient: torch.Tensor | None, by_row: bool):
-        self.weight, self.gradient, self.rows = weight, gradient, None
+    def __init__(self, weight: nn.Parameter, gradient: torch.Tensor | None, rows: torch.Tensor | None):
+        self.weight, self.rows = weight, rows
         self.norm = torch.linalg.vector_norm(weight)
         self.distance = torch.zeros_like(self.norm)
-        if gradient is not None and by_row:
-            self.rows = torch.linalg.vector_norm(gradient, dim=1).nonzero().squeeze(1)
-            self.gradient = gradient[self.rows]
-        self.original = weight.clone() if self.rows is None else weight[self.rows]
+        self.gradient = gradient if rows is None else gradient[rows]
+        self.original = weight.clone() if rows is None else weight[rows]
 
     @torch.no_grad()
     def do(self, epsilon: float) -> None:
@@ -138,11 +147,6 @@ class _Move:
             self.weight.copy_(values)
         else:
             self.weight[self.rows] = values
-
-
-def embedding_weights(model: nn.Module) -> list[nn.Parameter]:
-    """The weights of all `nn.Embedding` modules of `model`."""
-    return [module.weight for module in model.modules() if isinstance(module, nn.Embedding)]
 
 
 def _cuda_devices(weights: Sequence[torch.Tensor]) -> list[torch.device]:

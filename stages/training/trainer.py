@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from stages.config.schema import AwpParams
-from stages.regularization.awp import AdversarialWeightPerturbation, embedding_weights, in_window
+from stages.regularization.awp import AdversarialWeightPerturbation, in_window
 from stages.training.resumable import ResumableTrainer
 from stages.training.sampler import LengthGroupedSampler
 
@@ -35,10 +35,7 @@ class FineTuningTrainer(ResumableTrainer):
     def __init__(self, *args, awp: AwpParams, **kwargs):
         super().__init__(*args, compute_loss_func=mean_cross_entropy, **kwargs)
         self.awp_params = awp
-        self.awp = None
-        if awp.enabled:
-            weights, embeddings = self.model.parameters(), embedding_weights(self.model)
-            self.awp = AdversarialWeightPerturbation(weights, awp.epsilon, embeddings)
+        self.awp = AdversarialWeightPerturbation(self.model, awp.epsilon) if awp.enabled else None
 
     def training_step(self, model: nn.Module, inputs: dict, num_items_in_batch=None) -> torch.Tensor:
         """Add one micro-batch's gradient to `.grad` and return its loss at w.

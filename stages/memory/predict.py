@@ -1,6 +1,7 @@
 """Peak memory of training, predicted by counting tensors instead of allocating them."""
 
 import copy
+import gc
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
 
 from stages.measuring.inputs import RandomInputs
-from stages.measuring.training_step import make_optimizer, micro_batch_loss
+from stages.memory.step import make_optimizer, micro_batch_loss
+from stages.regularization.awp import AdversarialWeightPerturbation
 
 MIB = 2**20
 SHORTEST = 3  # tokens of the pass that only serves to create gradients and optimizer state
@@ -23,9 +25,11 @@ class PredictedMemory:
 
     Attributes:
         weights: all parameters, trained or frozen, and buffers.
-        gradients: of the trained parameters; while one arrives at a parameter that has one already, both count.
+        gradients: of the trained parameters; while one arrives at a parameter that has one already, both count, and so do
+            those from which AWP takes its direction.
         optimizer_state: AdamW's two moments and its step counter.
         activations: what the forward pass keeps for the backward pass, and the gradients of it.
+        awp_buffer: the weights as they were, while AWP has moved them.
         inputs: token ids, masks and labels.
     """
 
@@ -33,45 +37,86 @@ class PredictedMemory:
     gradients: int
     optimizer_state: int
     activations: int
+    awp_buffer: int
     inputs: int
 
     @property
     def peak(self) -> int:
-        return self.weights + self.gradients + self.optimizer_state + self.activations + self.inputs
+        return self.weights + self.gradients + self.optimizer_state + self.activations + self.awp_buffer + self.inputs
 
 
 def predict_training_memory(
-    model: nn.Module, inputs: RandomInputs, micro_batch_sizes: Sequence[int], length: int, accumulate: bool
+    model: nn.Module,
+    inputs: RandomInputs,
+    micro_batch_sizes: Sequence[int],
+    length: int,
+    accumulate: bool,
+    awp: bool = False,
 ) -> dict[int, PredictedMemory]:
     """Return the predicted memory of training `model` by micro-batch size, at `length` tokens.
 
     The model's tensors are replaced by fake ones, which have shapes and lifetimes but no contents; PyTorch's `MemTracker`
-    adds up what is alive. A first step on a tiny micro-batch creates the optimizer's state. Then one micro-batch of each
-    size runs, smallest first: the peak so far then is the peak of the size at hand. `model` itself is not changed.
+    adds up what is alive. A first step on a tiny micro-batch creates the optimizer's state. Then one micro-batch of each size
+    runs. `model` itself is not changed.
 
     Args:
         accumulate: whether gradients of an earlier micro-batch are there already, as with accumulation over two or more.
+        awp: whether the step is one of those in which adversarial weight perturbation acts.
     """
     mode = FakeTensorMode()
     with FakeCopyMode(mode):
         fake = copy.deepcopy(model)
     _turn_frozen_parameters_into_buffers(fake.train())
-    sizes = sorted(set(micro_batch_sizes))
     predictions = {}
     with mode, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracker's remarks on modules that live for one call
         optimizer = make_optimizer(fake)
-        tracker = MemTracker()
+        tracker = _PeakTracker()
         tracker.track_external(fake)
         with tracker:
-            _run_micro_batch(fake, tracker, inputs, (sizes[0], min(SHORTEST, length)))
+            _run_micro_batch(fake, tracker, inputs, (min(micro_batch_sizes), min(SHORTEST, length)))
             optimizer.step()
-            for size in sizes:
+            for size in sorted(set(micro_batch_sizes)):
                 if not accumulate:
                     optimizer.zero_grad()
-                _run_micro_batch(fake, tracker, inputs, (size, length))
-                predictions[size] = _read_peak(tracker, inputs.device)
+                tracker.reset_peak()
+                input_bytes = _run_micro_batch(fake, tracker, inputs, (size, length), awp)
+                predictions[size] = _read_peak(tracker, inputs.device, input_bytes)
     return predictions
+
+
+class _PeakTracker(MemTracker):
+    """PyTorch's tracker without the peaks of single modules: nobody reads them here, and they take four fifths of its time."""
+
+    def reset_peak(self) -> None:
+        self._peak_mem.clear()
+        self._peak_mem_snap.clear()
+
+    def forget_pass(self) -> None:
+        """Be ready for another pass over the same modules, with nothing left of the one before."""
+        self.reset_mod_stats()
+        gc.collect()  # hooks and fake tensors may refer to each other, and then live on by chance
+
+    def _update_peak_stats(self, peak_state) -> None:
+        for device, now in self._curr_mem_snap.items():
+            if self._peak_mem.get(device, 0) < now["Total"]:
+                self._peak_mem[device] = now["Total"]
+                self._peak_mem_snap[device] = dict(now)
+
+
+class _FakePerturbation(AdversarialWeightPerturbation):
+    """AWP on tensors without contents: as many rows of an embedding move as the batch has tokens, each another one."""
+
+    def __init__(self, model: nn.Module, tracker: _PeakTracker, tokens: int):
+        super().__init__(model, epsilon=1.0)
+        self.tracker, self.tokens = tracker, tokens
+
+    def _rows(self, gradient: torch.Tensor) -> torch.Tensor:
+        return torch.arange(min(self.tokens, len(gradient)), device=gradient.device)
+
+    def _record(self, moves) -> None:
+        self.tracker.track_external(*(move.original for move in moves))
+        self.tracker.forget_pass()
 
 
 def _turn_frozen_parameters_into_buffers(model: nn.Module) -> None:
@@ -83,14 +128,26 @@ def _turn_frozen_parameters_into_buffers(model: nn.Module) -> None:
                 module.register_buffer(name, parameter.detach())
 
 
-def _run_micro_batch(model: nn.Module, tracker: MemTracker, inputs: RandomInputs, shape: tuple[int, int]) -> None:
+def _run_micro_batch(
+    model: nn.Module, tracker: _PeakTracker, inputs: RandomInputs, shape: tuple[int, int], awp: bool = False
+) -> int:
+    """Run a micro-batch forward and backward and return the bytes of its inputs."""
     batch, labels = inputs.batch(*shape), inputs.labels(shape[0])
     tracker.track_external(*batch.values(), labels)
-    micro_batch_loss(model, batch, labels).backward()
-    tracker.reset_mod_stats()  # it refuses a second pass over the same modules otherwise
+
+    def loss() -> torch.Tensor:
+        return micro_batch_loss(model, batch, labels)
+
+    if awp:
+        with _FakePerturbation(model, tracker, shape[0] * shape[1]).perturbed(loss):
+            loss().backward()
+    else:
+        loss().backward()
+    tracker.forget_pass()
+    return sum(tensor.nbytes for tensor in (*batch.values(), labels))
 
 
-def _read_peak(tracker: MemTracker, device: torch.device) -> PredictedMemory:
+def _read_peak(tracker: MemTracker, device: torch.device, input_bytes: int) -> PredictedMemory:
     snapshot = tracker.get_tracker_snapshot("peak")[device]
     held = {getattr(kind, "value", kind): held_bytes for kind, held_bytes in snapshot.items()}
     memory = PredictedMemory(
@@ -98,7 +155,8 @@ def _read_peak(tracker: MemTracker, device: torch.device) -> PredictedMemory:
         gradients=held["Gradient"],
         optimizer_state=held["Optstate"],
         activations=held["Activation"] + held["Temp"],
-        inputs=held["Other"],
+        awp_buffer=held["Other"] - input_bytes,
+        inputs=input_bytes,
     )
     if memory.peak != held["Total"]:
         raise AssertionError(f"the parts add up to {memory.peak} bytes, the tracker's total is {held['Total']}: {held}")

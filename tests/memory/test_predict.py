@@ -5,7 +5,7 @@ import torch
 from transformers import BertConfig, BertModel
 
 from stages.measuring.inputs import RandomInputs
-from stages.measuring.memory import memory_metrics, predict_training_memory
+from stages.memory.predict import memory_metrics, predict_training_memory
 from stages.methods.registry import METHODS
 
 LABELS = ["negative", "positive"]

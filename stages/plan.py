@@ -1,0 +1,82 @@
+"""python -m stages.plan
+
+Answers what fits into train.memory_budget_gib: for this encoder and three published ones, each method, with and without AWP and
+gradient checkpointing, the largest micro-batch and its predicted peak of training memory. Reads models/base and
+data/processed/labels.json, trains nothing, writes metrics/memory_plan.csv.
+"""
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from multiprocessing import get_context
+from typing import NamedTuple
+
+import torch
+from tqdm import tqdm
+
+from stages.config import METHODS, Params, load_params
+from stages.files import write_csv
+from stages.measuring.inputs import RandomInputs
+from stages.memory.architectures import OWN, PUBLISHED, configurations, unloaded_model
+from stages.memory.budget import divisors, largest_that_fits
+from stages.memory.predict import MIB, PredictedMemory, predict_training_memory
+from stages.memory.recompute import recompute_activations
+from stages.methods import registry
+from stages.paths import BASE_MODEL, METRICS
+from stages.running import run_stage
+from stages.tokenized import load_labels
+
+COLUMNS = (
+    "model",
+    "method",
+    "awp",
+    "gradient_checkpointing",
+    "micro_batch_size",
+    "accumulation_steps",
+    "peak_mib",
+    "weights_mib",
+    "gradients_mib",
+    "optimizer_state_mib",
+    "activations_mib",
+    "awp_buffer_mib",
+)
+
+
+class Case(NamedTuple):
+    """One row of the plan."""
+
+    model: str
+    method: str
+    awp: bool
+    checkpointing: bool
+
+
+def main() -> None:
+    params, labels = load_params(), load_labels()
+    cases = [Case(*case) for case in product((OWN, *PUBLISHED), METHODS, (False, True), (False, True))]
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        planned = pool.map(plan, cases, [params] * len(cases), [len(labels)] * len(cases))
+        rows = list(tqdm(planned, total=len(cases), desc="memory plan", unit="case", disable=None))
+    write_csv(METRICS / "memory_plan.csv", COLUMNS, rows)
+
+
+def plan(case: Case, params: Params, num_labels: int) -> tuple:
+    """Return a row: the largest micro-batch that fits, or 0, and what the step takes with it, or with one text."""
+    config = configurations(BASE_MODEL)[case.model]
+    model = unloaded_model(config, num_labels, registry.METHODS[case.method], params)
+    if case.checkpointing:
+        recompute_activations(model)
+    inputs = RandomInputs(model.config.vocab_size, num_labels, params.seed, torch.device("cpu"))
+    batch_size = params.train.batch_size
+
+    def predict(size: int) -> PredictedMemory:
+        accumulate = size < batch_size
+        return predict_training_memory(model, inputs, (size,), params.data.max_length, accumulate, case.awp)[size]
+
+    size, memory = largest_that_fits(predict, divisors(batch_size), params.train.memory_budget_gib)
+    parts = (memory.peak, memory.weights, memory.gradients, memory.optimizer_state, memory.activations, memory.awp_buffer)
+    return (*case, size or 0, batch_size // size if size else 0, *(round(part / MIB, 1) for part in parts))
+
+
+if __name__ == "__main__":
+    run_stage(main)
