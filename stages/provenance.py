@@ -15,6 +15,7 @@ from stages.errors import UserError
 from stages.files import write_json
 from stages.machine import describe_machine, pick_device
 from stages.paths import PARAMS, PIPELINE, PROVENANCE
+from stages.processes import process_count
 
 # what computes, draws random numbers, or decides the order of operations
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "tokenizers", "numpy", "safetensors")
@@ -38,6 +39,7 @@ def stage_inputs(stage: str, params: Params) -> dict[str, str]:
     inputs |= {path: content_hash(Path(path)) for path in definition["deps"]}
     inputs |= {f"package {name}": version(name) for name in PACKAGES}
     inputs |= {f"machine {key}": str(value) for key, value in describe_machine(pick_device()).items()}
+    inputs |= {"machine processes": str(process_count())}
     # which vector instructions the kernels use
     return inputs | {"machine kernels": torch.backends.cpu.get_cpu_capability(), "machine libc": "-".join(platform.libc_ver())}
 

@@ -5,27 +5,32 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from stages.errors import UserError
 from stages.paths import SCRATCH
+from stages.processes import is_main_process
 
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Call `main` while no other stage runs in this checkout.
+    """Call `main` while no other stage runs in this checkout; several processes of one training are one stage.
 
     A `UserError` and a disk that is full or may not be written become one message on standard error and exit status 1.
     Ctrl-C is left to `stages.interrupted`, which also catches it while the libraries are still being imported.
     """
     gc.enable()  # off while the libraries were imported
     try:
-        with only_stage(Path(sys.argv[0]).stem):
-            main()
+        if is_main_process():
+            with only_stage(Path(sys.argv[0]).stem):
+                main()
+        else:  # the first one holds the lock and speaks for all
+            with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+                main()
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:

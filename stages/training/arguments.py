@@ -5,9 +5,10 @@ import sys
 from transformers import TrainingArguments
 
 from stages.config import Params
+from stages.memory.budget import Batching
 
 
-def training_arguments(params: Params, learning_rate: float, scratch: str) -> TrainingArguments:
+def training_arguments(params: Params, batching: Batching, learning_rate: float, scratch: str) -> TrainingArguments:
     """Return the Trainer's arguments: AdamW with linear warm-up and decay, one evaluation an epoch, nothing saved.
 
     Args:
@@ -17,8 +18,8 @@ def training_arguments(params: Params, learning_rate: float, scratch: str) -> Tr
     return TrainingArguments(
         output_dir=scratch,
         num_train_epochs=train.epochs,
-        per_device_train_batch_size=train.micro_batch_size,
-        gradient_accumulation_steps=train.accumulation_steps,
+        per_device_train_batch_size=batching.micro_batch_size,
+        gradient_accumulation_steps=batching.accumulation_steps,
         per_device_eval_batch_size=train.eval_batch_size,
         learning_rate=learning_rate,
         lr_scheduler_type="linear",

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import torch
+from accelerate.utils import broadcast
 from transformers import Trainer, TrainerCallback
 
 from stages.errors import UserError
@@ -27,7 +28,8 @@ class ResumableTrainer(Trainer):
     early stopping with the best weights, and AWP's log. Frozen weights and mixout's anchors are made again from the base
     model and the seed. The library's own checkpoints are pickles in part, are not replaced in one go, and lack the last four.
 
-    A point is saved after each epoch and, within an epoch, once a minute, or less often where saving takes long.
+    A point is saved after each epoch and, within an epoch, once a minute, or less often where saving takes long. Where several
+    processes train, all have the same state but for their random numbers: the first gathers these and writes.
     """
 
     point: SavePoint | None = None
@@ -59,21 +61,28 @@ class ResumableTrainer(Trainer):
 
     def _save_checkpoint(self, model, trial) -> None:
         started = time.monotonic()
+        own = self._gather_own()
         try:
-            self.point.write(self._capture())
+            if self.is_world_process_zero():
+                self.point.write(self._capture(own))
         except OSError as error:
             print(f"no point was saved at step {self.state.global_step}, the one before it stands: {error}", flush=True)
         self.last_saved = time.monotonic()
         self.pause = max(self.seconds, (self.last_saved - started) / SHARE) if self.seconds else 0
 
-    def _capture(self) -> Saved:
+    def _gather_own(self) -> dict[str, torch.Tensor]:
+        """What every process has for itself, a row for each: random number generators and the running loss."""
+        states = {"rng.cpu": torch.get_rng_state(), "loss": self._tr_loss}
+        if torch.cuda.is_available():
+            states["rng.cuda"] = torch.cuda.get_rng_state(self.args.device)
+        return {name: self.accelerator.gather(state.to(self.args.device)[None]).cpu() for name, state in states.items()}
+
+    def _capture(self, own: dict[str, torch.Tensor]) -> Saved:
         tensors = {f"model.{name}": weight.detach() for name, weight in self._trained()}
         tensors |= {f"best.{name}": weight for name, weight in self.stopping.best_weights.items()}
         for index, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
-        tensors |= {"rng.cpu": torch.get_rng_state(), "loss": self._tr_loss}
-        if torch.cuda.is_available():
-            tensors |= {f"rng.cuda.{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
+        tensors |= own
         state = {
             "trainer": dataclasses.asdict(self.state),
             "logged_at": self._globalstep_last_logged,
@@ -106,9 +115,9 @@ class ResumableTrainer(Trainer):
     def _load_rng_state(self, checkpoint) -> None:
         if checkpoint is None:
             return
-        torch.set_rng_state(self.saved.tensors["rng.cpu"])
+        torch.set_rng_state(self.saved.tensors["rng.cpu"][self.args.process_index])
         if torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(list(_with_prefix(self.saved.tensors, "rng.cuda.").values()))
+            torch.cuda.set_rng_state(self.saved.tensors["rng.cuda"][self.args.process_index], self.args.device)
 
     def _trained(self) -> list[tuple[str, torch.nn.Parameter]]:
         return [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]
@@ -135,14 +144,21 @@ class _SaveByTheClock(TrainerCallback):
         self.trainer.last_saved, self.trainer.pause = time.monotonic(), self.trainer.seconds
         if state.global_step:
             saved = self.trainer.saved
-            self.trainer._tr_loss.copy_(saved.tensors["loss"])
+            self.trainer._tr_loss.copy_(saved.tensors["loss"][args.process_index])
             self.trainer._globalstep_last_logged = saved.state["logged_at"]
 
     def on_step_end(self, args, state, control, **kwargs):
         steps_per_epoch = state.max_steps // state.num_train_epochs
         # the last step of an epoch is followed by its evaluation, and only then by a save point
-        if state.global_step % steps_per_epoch and time.monotonic() - self.trainer.last_saved >= self.trainer.pause:
+        due = time.monotonic() - self.trainer.last_saved >= self.trainer.pause
+        if state.global_step % steps_per_epoch and self._all_agree(due):
             control.should_save = True
+
+    def _all_agree(self, due: bool) -> bool:
+        """The first process's clock counts, since saving is a thing that all do together."""
+        if self.trainer.args.world_size == 1:
+            return due
+        return bool(broadcast(torch.tensor(int(due), device=self.trainer.args.device)))
 
     def on_epoch_end(self, args, state, control, **kwargs):
         control.should_save = True  # the Trainer evaluates before it saves

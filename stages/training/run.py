@@ -6,6 +6,7 @@ from types import ModuleType
 
 import numpy as np
 import pandas as pd
+import torch
 from datasets import Dataset
 from sklearn.metrics import confusion_matrix
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
@@ -14,9 +15,12 @@ from stages.acceleration.apply import accelerate_training
 from stages.config import Params, load_params
 from stages.files import write_json
 from stages.inference import predict_logits
+from stages.memory.budget import choose_batching
+from stages.memory.recompute import recompute_activations
 from stages.methods.counting import ParameterCounts, count_parameters, head_modules
 from stages.methods.saving import save_checkpoint
 from stages.paths import LEARNING_CURVES, MODELS, SAVE_POINTS, TRAINING_METRICS
+from stages.processes import is_main_process, process_index
 from stages.provenance import origin, write_provenance
 from stages.regularization.awp import PerturbationLog
 from stages.regularization.mixout import apply_mixout
@@ -25,6 +29,7 @@ from stages.tokenized import load_labels, load_split, load_tokenizer, make_colla
 from stages.training.arguments import training_arguments
 from stages.training.early_stopping import EarlyStopping
 from stages.training.history import History, ProgressBar
+from stages.training.loss import balanced_class_weights
 from stages.training.save_point import SavePoint
 from stages.training.trainer import FineTuningTrainer
 
@@ -37,13 +42,19 @@ def train(method: ModuleType) -> None:
     comes_from = origin(f"train_{method.NAME}", params)
     point = SavePoint(SAVE_POINTS / f"{method.NAME}.safetensors", comes_from["inputs"])
     run = fit(method, params, labels, tokenizer, load_split("train"), point)
+    if is_main_process():
+        write_results(method, labels, tokenizer, run, comes_from)
+        point.remove()  # only now: if writing the results failed, the next start need not train again
+
+
+def write_results(method: ModuleType, labels: list[str], tokenizer, run: "Run", comes_from: dict) -> None:
+    """Show how the best epoch does on validation and write what the stage leaves."""
     print(f"best epoch: {run.stopping.best_epoch}, validation macro F1 {run.stopping.best_value:.4f}")
     print(validation_confusion(run.trainer, labels))
     save_checkpoint(run.trainer.model, tokenizer, MODELS / method.NAME)
     run.history.write(LEARNING_CURVES / f"{method.NAME}.csv")
     write_json(TRAINING_METRICS / f"{method.NAME}.json", training_summary(run))
     write_provenance(f"train_{method.NAME}", comes_from, [MODELS / method.NAME])
-    point.remove()  # only now: if writing the results failed, the next start need not train again
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,8 @@ def fit(method: ModuleType, params: Params, labels: list[str], tokenizer, rows: 
     model = method.build(params, labels)
     mixout_layers = apply_mixout(model, head_modules(model), params.mixout.p) if params.mixout.enabled else 0
     accelerate_training(model)
+    if params.train.gradient_checkpointing:
+        recompute_activations(model)
     counts = count_parameters(model)
     print(f"{method.NAME}: {counts}; mixout on {mixout_layers} layer(s) of the head", flush=True)
 
@@ -76,6 +89,9 @@ def fit(method: ModuleType, params: Params, labels: list[str], tokenizer, rows: 
             trainer.make_resumable(point, history, stopping)
         if saved:
             print(f"going on from step {saved.state['trainer']['global_step']}, saved in {point.path}", flush=True)
+        if process_index():
+            # every process draws dropout and mixout masks of its own; the first draws those of a single process
+            torch.manual_seed(params.seed + process_index())
         trainer.train_from(saved)
     stopping.restore()
     return Run(trainer, history, stopping, counts, mixout_layers)
@@ -84,6 +100,8 @@ def fit(method: ModuleType, params: Params, labels: list[str], tokenizer, rows: 
 def make_trainer(params: Params, model, tokenizer, learning_rate: float, rows: Dataset, scratch: str) -> FineTuningTrainer:
     """The Trainer with this project's validation data, metrics and AWP; early stopping is left to the caller."""
     num_classes = model.config.num_labels
+    batching = choose_batching(params, model, max(rows["length"]))
+    balanced = params.train.class_weights == "balanced"
 
     def compute_metrics(prediction) -> dict[str, float]:
         return classification_scores(prediction.label_ids, np.argmax(prediction.predictions, axis=-1), num_classes)
@@ -93,12 +111,13 @@ def make_trainer(params: Params, model, tokenizer, learning_rate: float, rows: D
     validation = validation.select(np.argsort(-np.asarray(validation["length"]), kind="stable"), keep_in_memory=True)
     trainer = FineTuningTrainer(
         model=model,
-        args=training_arguments(params, learning_rate, scratch),
+        args=training_arguments(params, batching, learning_rate, scratch),
         train_dataset=rows,
         eval_dataset=validation,
         data_collator=make_collator(tokenizer),
         compute_metrics=compute_metrics,
         awp=params.awp,
+        class_weights=balanced_class_weights(np.asarray(rows["label"]), num_classes) if balanced else None,
     )
     trainer.remove_callback(PrinterCallback)
     if trainer.pop_callback(ProgressCallback):
@@ -123,6 +142,9 @@ def training_summary(run: Run) -> dict[str, float]:
         "best_epoch": run.stopping.best_epoch,
         "best_validation_f1": round(run.stopping.best_value, 6),
         "optimizer_steps": run.history.rows[-1].step,
+        "micro_batch_size": run.trainer.args.per_device_train_batch_size,
+        "accumulation_steps": run.trainer.args.gradient_accumulation_steps,
+        "processes": run.trainer.args.world_size,
         "learning_rate": run.trainer.args.learning_rate,
         "trainable_parameters": counts.trainable,
         "trainable_body_parameters": counts.trainable_body,

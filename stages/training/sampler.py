@@ -11,11 +11,12 @@ POOL_BATCHES = 50
 
 
 class LengthGroupedSampler(Sampler[int]):
-    """Yields every row index once, so that each consecutive `batch_size` of them have about the same length.
+    """Yields row indices, none twice, so that each consecutive `batch_size` of them have about the same length.
 
     The order is a function of (seed, epoch) alone: not of the method, the model or the state of any random number
     generator, so all methods see the same batches. The rows are shuffled, cut into pools of 50 batches, each pool is
-    sorted by length and cut into batches, and the batches of all pools are shuffled; an incomplete batch comes last.
+    sorted by length and cut into batches, and the batches of all pools are shuffled. What does not fill a batch is left out, so
+    that several processes always have equal parts: random rows, others in every epoch. Fewer rows than a batch are one batch.
 
     Args:
         lengths: tokens of each row, shape (N,).
@@ -33,11 +34,12 @@ class LengthGroupedSampler(Sampler[int]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.lengths)
+        rows = len(self.lengths)
+        return rows - rows % self.batch_size or rows
 
     def __iter__(self) -> Iterator[int]:
         generator = np.random.default_rng([self.seed, self.epoch])
-        order = generator.permutation(len(self.lengths))
+        order = generator.permutation(len(self.lengths))[: len(self)]
         pool_size = POOL_BATCHES * self.batch_size
         batches = []
         for start in range(0, len(order), pool_size):
@@ -45,8 +47,6 @@ class LengthGroupedSampler(Sampler[int]):
             # the shuffle within a length is kept by the stable sort
             pool = pool[np.argsort(-self.lengths[pool], kind="stable")]
             batches += [pool[i : i + self.batch_size] for i in range(0, len(pool), self.batch_size)]
-        complete = [batch for batch in batches if len(batch) == self.batch_size]
-        incomplete = [batch for batch in batches if len(batch) < self.batch_size]
-        generator.shuffle(complete)
-        for batch in complete + incomplete:
+        generator.shuffle(batches)
+        for batch in batches:
             yield from batch.tolist()

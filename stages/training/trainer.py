@@ -1,28 +1,13 @@
 """The Trainer of all methods: batches grouped by length, an exact accumulated loss, AWP inside the training step."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import nn
 
 from stages.config.schema import AwpParams
 from stages.regularization.awp import AdversarialWeightPerturbation, in_window
+from stages.training.loss import ClassificationLoss
 from stages.training.resumable import ResumableTrainer
 from stages.training.sampler import LengthGroupedSampler
-
-
-def mean_cross_entropy(outputs, labels: torch.Tensor, num_items_in_batch=None) -> torch.Tensor:
-    """Cross entropy of one micro-batch as its part of the mean over the whole batch of an optimizer step.
-
-    sum_i -log softmax(logits_i)[label_i] / N with N = `num_items_in_batch`, the rows of all its micro-batches, so that
-    gradients add up to the large batch's also where micro-batches differ in size. Without N (evaluation): the mean.
-
-    Shapes: outputs.logits (B, K), labels (B,).
-    """
-    logits = outputs["logits"] if isinstance(outputs, Mapping) else outputs.logits
-    if num_items_in_batch is None:
-        return nn.functional.cross_entropy(logits, labels)
-    return nn.functional.cross_entropy(logits, labels, reduction="sum") / num_items_in_batch
 
 
 class FineTuningTrainer(ResumableTrainer):
@@ -30,10 +15,11 @@ class FineTuningTrainer(ResumableTrainer):
 
     Args:
         awp: when and how far weights are perturbed.
+        class_weights: (K,) of the loss in training; None for equal ones. Validation loss is never weighed.
     """
 
-    def __init__(self, *args, awp: AwpParams, **kwargs):
-        super().__init__(*args, compute_loss_func=mean_cross_entropy, **kwargs)
+    def __init__(self, *args, awp: AwpParams, class_weights: torch.Tensor | None = None, **kwargs):
+        super().__init__(*args, compute_loss_func=ClassificationLoss(class_weights), **kwargs)
         self.awp_params = awp
         self.awp = AdversarialWeightPerturbation(self.model, awp.epsilon) if awp.enabled else None
 
@@ -46,16 +32,18 @@ class FineTuningTrainer(ResumableTrainer):
         model.train()
         inputs = self._prepare_inputs(inputs)
 
-        def compute_loss() -> torch.Tensor:
+        def loss_of(module: nn.Module) -> torch.Tensor:
             with self.compute_loss_context_manager():
-                return self.compute_loss(model, dict(inputs), num_items_in_batch=num_items_in_batch)
+                return self.compute_loss(module, dict(inputs), num_items_in_batch=num_items_in_batch)
 
         if not self.awp_is_due():
-            loss = compute_loss()
+            loss = loss_of(model)
             self.accelerator.backward(loss)
             return loss.detach()
-        with self.awp.perturbed(compute_loss) as loss:
-            self.accelerator.backward(compute_loss())
+        # the first pass goes past a distributed wrapper: each process moves its weights by its own micro-batch, as one process
+        # does with one micro-batch after another, and no reduction is started whose gradients nobody waits for
+        with self.awp.perturbed(lambda: loss_of(self.model)) as loss:
+            self.accelerator.backward(loss_of(model))
         return loss
 
     def awp_is_due(self) -> bool:

@@ -1,10 +1,12 @@
 """AWP's formula, that it leaves no trace, and its window."""
 
+import weakref
+
 import pytest
 import torch
 from torch import nn
 
-from stages.regularization.awp import AdversarialWeightPerturbation, embedding_weights, in_window
+from stages.regularization.awp import AdversarialWeightPerturbation, in_window
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def snapshot(model):
 
 def test_each_weight_moves_along_its_gradient_by_epsilon_of_its_norm(problem):
     model, compute_loss = problem
-    awp = AdversarialWeightPerturbation(model.parameters(), epsilon=0.03)
+    awp = AdversarialWeightPerturbation(model, epsilon=0.03)
     torch.manual_seed(7)
     gradients = torch.autograd.grad(compute_loss(), awp.weights)
     before = [weight.detach().clone() for weight in awp.weights]
@@ -36,7 +38,7 @@ def test_only_trainable_tensors_of_two_dimensions_move(problem):
     model, compute_loss = problem
     model[0].weight.requires_grad_(False)
     before = snapshot(model)
-    awp = AdversarialWeightPerturbation(model.parameters(), epsilon=0.1)
+    awp = AdversarialWeightPerturbation(model, epsilon=0.1)
     with awp.perturbed(compute_loss):
         moved = [not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)]
     assert moved == [False, False, True, False]
@@ -45,7 +47,7 @@ def test_only_trainable_tensors_of_two_dimensions_move(problem):
 def test_weights_return_bit_for_bit_also_after_an_error(problem):
     model, compute_loss = problem
     before = snapshot(model)
-    awp = AdversarialWeightPerturbation(model.parameters(), epsilon=0.37)
+    awp = AdversarialWeightPerturbation(model, epsilon=0.37)
     with awp.perturbed(compute_loss):
         pass
     with pytest.raises(RuntimeError, match="inside"), awp.perturbed(compute_loss):
@@ -57,14 +59,14 @@ def test_accumulated_gradients_are_not_touched(problem):
     model, compute_loss = problem
     compute_loss().backward()
     before = [parameter.grad.clone() for parameter in model.parameters()]
-    with AdversarialWeightPerturbation(model.parameters(), epsilon=0.1).perturbed(compute_loss):
+    with AdversarialWeightPerturbation(model, epsilon=0.1).perturbed(compute_loss):
         pass
     assert all(torch.equal(a, p.grad) for a, p in zip(before, model.parameters(), strict=True))
 
 
 def test_both_passes_see_the_same_dropout_masks_and_the_loss_rises(problem):
     model, compute_loss = problem
-    awp = AdversarialWeightPerturbation(model.parameters(), epsilon=0.01)
+    awp = AdversarialWeightPerturbation(model, epsilon=0.01)
     torch.manual_seed(11)
     expected = compute_loss().item()
     torch.manual_seed(11)
@@ -82,7 +84,7 @@ def test_a_zero_weight_stays_and_is_counted():
     torch.manual_seed(0)
     a, b = nn.Parameter(torch.randn(2, 5)), nn.Parameter(torch.zeros(4, 2))
     x = torch.randn(3, 5)
-    awp = AdversarialWeightPerturbation([a, b], epsilon=0.01)
+    awp = AdversarialWeightPerturbation(nn.ParameterList([a, b]), epsilon=0.01)
     with awp.perturbed(lambda: (x @ a.T @ b.T).square().sum() + (x @ a.T @ b.T).sum()):
         assert torch.isfinite(a).all() and torch.equal(b, torch.zeros(4, 2))
     assert (awp.log.steps, awp.log.tensors, awp.log.unmoved, awp.log.ratio_mean) == (1, 2, 2, 0.0)
@@ -91,7 +93,7 @@ def test_a_zero_weight_stays_and_is_counted():
 
 def test_the_log_holds_the_realised_ratio(problem):
     model, compute_loss = problem
-    awp = AdversarialWeightPerturbation(model.parameters(), epsilon=0.02)
+    awp = AdversarialWeightPerturbation(model, epsilon=0.02)
     for _ in range(3):
         with awp.perturbed(compute_loss):
             pass
@@ -102,7 +104,7 @@ def test_the_log_holds_the_realised_ratio(problem):
 
 def test_a_weight_the_loss_does_not_use_stays():
     used, unused = nn.Parameter(torch.ones(2, 2)), nn.Parameter(torch.ones(2, 2))
-    with AdversarialWeightPerturbation([used, unused], epsilon=0.1).perturbed(lambda: used.sum()):
+    with AdversarialWeightPerturbation(nn.ParameterList([used, unused]), epsilon=0.1).perturbed(lambda: used.sum()):
         assert not torch.equal(used, torch.ones(2, 2)) and torch.equal(unused, torch.ones(2, 2))
 
 
@@ -115,8 +117,9 @@ def test_an_embedding_moved_by_its_rows_moves_as_a_whole_tensor_does():
         return model(ids).square().sum()
 
     before = snapshot(model)
-    whole = AdversarialWeightPerturbation(model.parameters(), epsilon=0.1)
-    rows = AdversarialWeightPerturbation(model.parameters(), epsilon=0.1, embeddings=embedding_weights(model))
+    rows = AdversarialWeightPerturbation(model, epsilon=0.1)
+    whole = AdversarialWeightPerturbation(model, epsilon=0.1)
+    whole.embeddings = set()
     with whole.perturbed(compute_loss):
         expected = snapshot(model)
     with rows.perturbed(compute_loss):
@@ -128,11 +131,35 @@ def test_an_embedding_moved_by_its_rows_moves_as_a_whole_tensor_does():
     assert rows.log.ratio_max == pytest.approx(whole.log.ratio_max, rel=1e-4)
 
 
+def test_the_first_pass_leaves_nothing_in_memory(problem):
+    """What was computed for parameters that AWP does not move must not stay through the second pass."""
+    model, _ = problem
+    kept = weakref.WeakSet()
+
+    class Saved:
+        def __init__(self, tensor):
+            self.tensor = tensor
+            kept.add(self)
+
+    def compute_loss():
+        with torch.autograd.graph.saved_tensors_hooks(Saved, lambda saved: saved.tensor):
+            return model[2](model[0](torch.ones(2, 5)).tanh()).square().sum()
+
+    model[0].weight.requires_grad_(False)  # its bias still trains, and nobody asks for that part of the graph
+    awp = AdversarialWeightPerturbation(model, epsilon=0.1)
+    loss = compute_loss()
+    torch.autograd.grad(loss, awp.weights)
+    assert len(kept) > 0  # what would stay
+    del loss
+    with awp.perturbed(compute_loss):
+        assert len(kept) == 0
+
+
 def test_impossible_arguments_are_refused():
     with pytest.raises(ValueError, match="epsilon must be greater than 0, received 0"):
-        AdversarialWeightPerturbation([nn.Parameter(torch.ones(2, 2))], 0)
+        AdversarialWeightPerturbation(nn.Linear(2, 2), 0)
     with pytest.raises(ValueError, match="no trainable weight tensor"):
-        AdversarialWeightPerturbation([nn.Parameter(torch.ones(2))], 0.1)
+        AdversarialWeightPerturbation(nn.LayerNorm(2), 0.1)
 
 
 @pytest.mark.parametrize(

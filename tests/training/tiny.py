@@ -34,7 +34,7 @@ def write_split(path: Path, rows: int, seed: int) -> None:
         writer.write_table(table)
 
 
-def prepare(folder: Path, rows: int = 30) -> None:
+def prepare(folder: Path, rows: int = 32) -> None:
     """Make `folder`, which holds an encoder, what the train stages read; texts have random words, `rows` are for training."""
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]
     (folder / "vocab.txt").write_text("\n".join(words))
