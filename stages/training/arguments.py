@@ -5,6 +5,7 @@ import sys
 from transformers import TrainingArguments
 
 from stages.config import Params
+from stages.machine import pick_device
 from stages.memory.budget import Batching
 
 
@@ -27,6 +28,7 @@ def training_arguments(params: Params, batching: Batching, learning_rate: float,
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_grad_norm,
         optim="adamw_torch_fused",
+        use_cpu=pick_device().type == "cpu",  # several processes without a GPU talk to each other only if told so
         seed=params.seed,
         data_seed=params.seed,
         eval_strategy="epoch",
