@@ -37,7 +37,8 @@ class Family:
         attention: regular expression of the full names of the query, key, value and output projections.
         feed_forward: regular expression of the full names of the modules that return a feed-forward block's output
             after its dropout, if there is one, and before the residual sum; there is exactly one per block.
-        head: names of the modules that the pre-trained encoder lacks and that every method trains.
+        head: names of the modules outside the encoder, which every method trains. What of them the pre-trained weights lack
+            is drawn anew; that is all of it, but for ModernBERT's `head` if these are of a masked language model.
         last_block: regular expression of the full names of the modules, one per layer, that take what attention returned
             and the residual; None if the family has none, or if its head may read more than the first token.
         longest_input: the most tokens that a model of a given configuration takes.
@@ -104,8 +105,8 @@ FAMILIES = {
         head=("classifier",),
         gradient_checkpointing=False,
     ),
-    # Normalized before the block, not after the sum: y = x + h + up(f(down(h))). The head reads the mean of all tokens if the
-    # configuration says so.
+    # Normalized before the block, not after the sum: with the adapter y = x + h + up(f(down(h))). The head reads the mean of
+    # all tokens if the configuration says so.
     "modernbert": Family(
         attention=r".*\.layers\.\d+\.attn\.(Wqkv|Wo)",
         feed_forward=r".*\.layers\.\d+\.mlp\.Wo",

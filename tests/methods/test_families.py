@@ -10,7 +10,7 @@ import torch
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoConfig, AutoModel, BertTokenizerFast
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, BertTokenizerFast
 
 from stages.errors import UserError
 from stages.measuring.inputs import longest_input
@@ -198,6 +198,16 @@ def test_an_encoder_saved_without_head_is_loaded_and_one_that_lacks_a_tensor_is_
     save_file(renamed, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(UserError, match=f"no weights of a {model.config.model_type} model"):
         load_base_model(LABELS, 0, tmp_path)
+
+
+def test_modernberts_head_is_taken_from_a_masked_language_model_that_has_it(tmp_path):
+    model = AutoModelForMaskedLM.from_config(tiny_config("modernbert"))
+    shake(model)
+    model.save_pretrained(tmp_path)
+    loaded = load_base_model(LABELS, 0, tmp_path)
+    for part in ("model", "head"):
+        pairs = zip(model.get_submodule(part).parameters(), loaded.get_submodule(part).parameters(), strict=True)
+        assert all(torch.equal(one, other) for one, other in pairs)
 
 
 @every_family
