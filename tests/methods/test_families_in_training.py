@@ -15,8 +15,7 @@ from stages.measuring.memory import predict_training_memory
 from stages.methods.families import family_of
 from stages.methods.registry import METHODS
 from stages.regularization.awp import AdversarialWeightPerturbation, embedding_weights
-from tests.methods.tiny_models import CLASSES, TINY, VOCABULARY
-from tests.methods.tiny_models import of_class, padded_batch, shake, tiny_classifier, tiny_config
+from tests.methods.tiny_models import CLASSES, TINY, VOCABULARY, of_class, padded_batch, shake, tiny_classifier, tiny_config
 
 every_family = pytest.mark.parametrize("name", TINY)
 every_method = pytest.mark.parametrize("method", METHODS)
