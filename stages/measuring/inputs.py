@@ -6,6 +6,7 @@ import torch
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from stages.errors import UserError
+from stages.methods.families import family_of
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class RandomInputs:
 
 
 def longest_input(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int:
-    """The most tokens that the model takes; the tokenizer knows of positions that a family reserves."""
-    return min(config.max_position_embeddings, tokenizer.model_max_length)
+    """The most tokens that the model takes and its tokenizer gives."""
+    return min(family_of(config.model_type).longest_input(config), tokenizer.model_max_length)
 
 
 def check_lengths(lengths: list[int], longest: int) -> None:

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from huggingface_hub.errors import StrictDataclassError
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerBase
+from transformers import AutoConfig, PreTrainedTokenizerBase
 
 from stages.errors import UserError
 from stages.files import read_json
+from stages.methods.families import family_of
 from stages.preparation.rows import Row
 
 BATCH = 1000  # texts per call of the tokenizer and rows per record batch
-UNBOUNDED = 1_000_000  # tokenizers without a limit of their own say a number far above this
 SCHEMA = pa.schema([("text", pa.string()), ("label", pa.int64()), ("input_ids", pa.list_(pa.int32())), ("length", pa.int32())])
 
 
@@ -21,23 +22,22 @@ def check_model(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Path
     """Compare the tokenizer with the encoder in folder `model`.
 
     Raises:
-        UserError: texts of `max_length` tokens are longer than the encoder can read, or the tokenizer knows more tokens
-            than the encoder has embeddings.
+        UserError: texts of `max_length` tokens are longer than the encoder can read, the tokenizer knows more tokens than the
+            encoder has embeddings, or the encoder's family is not supported.
     """
     try:
-        config = read_json(model / "config.json")
-        positions = config.get("max_position_embeddings") or UNBOUNDED
-    except (OSError, ValueError, AttributeError) as error:
-        raise UserError(
-            f"{model}/config.json: no model configuration ({type(error).__name__}: {error}); run fetch again"
-        ) from None
-    longest = min(tokenizer.model_max_length, positions)
+        content = read_json(model / "config.json")
+        family = family_of(content["model_type"])
+        config = AutoConfig.for_model(**content)  # with the family's defaults for what is not written there
+        longest = min(tokenizer.model_max_length, family.longest_input(config))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StrictDataclassError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise UserError(f"{model}/config.json: no model configuration ({reason}); run fetch again") from None
     if max_length > longest:
         raise UserError(f"data.max_length: {max_length}, but {model} reads at most {longest} tokens")
-    vocabulary = config.get("vocab_size", UNBOUNDED)
-    if len(tokenizer) > vocabulary:
+    if len(tokenizer) > config.vocab_size:
         raise UserError(
-            f"{model}: its tokenizer knows {len(tokenizer):,} tokens, its config.json has vocab_size {vocabulary:,}; "
+            f"{model}: its tokenizer knows {len(tokenizer):,} tokens, its config.json has vocab_size {config.vocab_size:,}; "
             "save the tokenizer that belongs to the model"
         )
 

@@ -39,9 +39,12 @@ def edit_config(**values) -> None:
         ("[]", "no model configuration"),
         ("5", "no model configuration"),
         ('{"hidden_size": 16}', "no model configuration"),
-        ('{"model_type": "no-such-family"}', "'no-such-family'; supported are: bert"),
-        (GPT2Config().to_json_string(), "'gpt2'; supported are: bert, distilbert, electra, roberta, xlm-roberta"),
-        ('{"model_type": "t5"}', "'t5'; supported are: bert"),
+        ('{"model_type": "no-such-family"}', "'no-such-family'; supported are: albert"),
+        (
+            GPT2Config().to_json_string(),
+            "'gpt2'; supported are: albert, bert, deberta-v2, distilbert, electra, modernbert, mpnet, roberta, xlm-roberta",
+        ),
+        ('{"model_type": "t5"}', "'t5'; supported are: albert"),
     ],
 )
 def test_a_configuration_of_no_supported_encoder_is_refused(project, content, part):

@@ -171,7 +171,7 @@ def test_the_tuners_prefix_is_no_part_of_a_base_models_names(project, params):
 def test_a_family_without_a_row_is_refused_with_the_list(project, params):
     config = Path("models/base/config.json")
     config.write_text(config.read_text().replace('"bert"', '"gpt2"'))
-    with pytest.raises(UserError, match="'gpt2'; supported are: bert, distilbert"):
+    with pytest.raises(UserError, match="'gpt2'; supported are: albert, bert"):
         METHODS["full"].build(params, LABELS)
 
 

@@ -62,7 +62,7 @@ def test_what_a_folder_lacks_is_named_with_what_it_holds(tmp_path):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ('{"model_type": "gpt2"}', "a model of family 'gpt2'; supported are: bert, distilbert, electra, roberta, xlm-roberta"),
+        ('{"model_type": "gpt2"}', "a model of family 'gpt2'; supported are: albert, bert, deberta-v2"),
         ('{"model_type": "vit"}', "a model of family 'vit'; supported are"),
         ('{"model_type": "mine", "auto_map": {"AutoModel": "modeling_mine.Mine"}}', "a model of family 'mine'; supported are"),
         ("{}", r"config\.json names no model_type"),
