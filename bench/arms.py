@@ -17,6 +17,7 @@ from bench.protocol import TRAINED_ROWS, serve
 from stages.acceleration.apply import accelerate_training
 from stages.config import Params, load_params
 from stages.inference import predict_logits
+from stages.memory.budget import Batching
 from stages.methods.registry import METHODS
 from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
 from stages.training.arguments import training_arguments
@@ -86,7 +87,7 @@ def our_training(method: str, awp: bool = False) -> Callable[[], int]:
 
     def work() -> int:
         with tempfile.TemporaryDirectory() as folder:
-            arguments = training_arguments(params, 1e-5, folder)
+            arguments = training_arguments(params, Batching(16, 2), 1e-5, folder)
             arguments.eval_strategy = "no"
             trainer = FineTuningTrainer(model, arguments, train_dataset=rows, data_collator=collator, awp=params.awp)
             trainer.remove_callback(PrinterCallback)

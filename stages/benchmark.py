@@ -12,10 +12,11 @@ the same. They are listed at the top level of dvc.yaml, where `dvc metrics` and 
 computed from them, and a later stage that quotes them depends on metrics/memory.json, which orders the two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 
 import torch
+from torch import nn
 
 from stages.acceleration.apply import accelerate_training
 from stages.config import Params, load_params
@@ -25,11 +26,13 @@ from stages.measuring.arms import MERGE_TOLERANCE, load_arms, merge_difference
 from stages.measuring.figures import latency_figure
 from stages.measuring.inputs import RandomInputs, check_lengths, longest_input
 from stages.measuring.latency import Latency, measure_latency, measure_throughput
-from stages.memory.predict import memory_metrics, predict_training_memory
 from stages.measuring.peak import measure_peak
 from stages.measuring.protocol import fix_threads
 from stages.measuring.statistics import median, significant
 from stages.measuring.training_step import TrainingStep, time_training_steps
+from stages.memory.budget import Batching, choose_batching
+from stages.memory.predict import MIB, memory_metrics, predict_training_memory
+from stages.memory.recompute import recompute_activations
 from stages.methods.checkpoint import checkpoint_bytes
 from stages.methods.counting import count_parameters
 from stages.methods.registry import METHODS
@@ -39,7 +42,7 @@ from stages.quiet import quiet_libraries
 from stages.running import run_stage
 from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
 
-MICRO_BATCH_SIZES = (4, 16, 64)  # at which memory is predicted, beside train.micro_batch_size
+MICRO_BATCH_SIZES = (4, 16, 64)  # at which memory is predicted, beside the one of training
 LATENCY_COLUMNS = ("method", "batch_size", "length", "median_ms", "p95_ms", "ratio_to_full", "ratio_low", "ratio_high")
 
 
@@ -56,8 +59,10 @@ def main() -> None:
     trained_length = min(params.data.max_length, longest)
     inputs = RandomInputs(config.vocab_size, len(labels), params.seed, device)
 
+    models = trained_models(params, labels, device)
+    batchings = {method: choose_batching(params, model) for method, model in models.items()}
     merged = {"lora_merged": compare_merged(arms, inputs, params)}
-    write_json(METRICS / "memory.json", count_memory(params, labels, inputs, trained_length) | merged)
+    write_json(METRICS / "memory.json", count_memory(params, models, batchings, inputs, trained_length) | merged)
 
     latencies, load = measure_latency(arms, inputs, params.benchmark)
     if note := busy_note(load, torch.get_num_threads()):
@@ -65,7 +70,7 @@ def main() -> None:
     throughput = measure_throughput(arms, load_split("test"), make_collator(load_tokenizer()), params.evaluate.batch_size)
     results = {arm: inference_metrics(arm, latencies, throughput[arm]) for arm in arms}
     del arms
-    training = measure_training(params, labels, inputs, trained_length)
+    training = measure_training(params, labels, models, batchings, inputs, trained_length)
     header = {
         "machine": describe_machine(device) | {"load_average": round(load, 2)},
         "base_model_sha256": weights_sha256(BASE_MODEL),
@@ -74,27 +79,31 @@ def main() -> None:
     write_latency(latencies)
 
 
-def compare_merged(arms: dict[str, torch.nn.Module], inputs: RandomInputs, params: Params) -> dict[str, float]:
+def compare_merged(arms: dict[str, nn.Module], inputs: RandomInputs, params: Params) -> dict[str, float]:
     """Check that merging LoRA changes no logit by more than the tolerance, on the largest benchmark batches."""
     shapes = [(max(params.benchmark.batch_sizes), length) for length in params.benchmark.lengths]
     difference = merge_difference(arms["lora"], arms["lora_merged"], inputs, shapes)
     return {"max_abs_logit_difference": significant(difference, 3), "tolerance": MERGE_TOLERANCE}
 
 
-def count_memory(params: Params, labels: list[str], inputs: RandomInputs, length: int) -> dict[str, dict]:
+def count_memory(
+    params: Params, models: Mapping[str, nn.Module], batchings: Mapping[str, Batching], inputs: RandomInputs, length: int
+) -> dict[str, dict]:
     """Parameters, checkpoint and predicted training memory by method, for micro-batches of `length` tokens."""
-    size = params.train.micro_batch_size
     memory = {}
-    for method, module in METHODS.items():
-        model = module.build(params, labels).to(inputs.device)
-        accumulate = params.train.accumulation_steps > 1
+    for method, model in models.items():
+        size, accumulate = batchings[method].micro_batch_size, batchings[method].accumulation_steps > 1
         predictions = predict_training_memory(model, inputs, (*MICRO_BATCH_SIZES, size), length, accumulate)
+        with_awp = predict_training_memory(model, inputs, (size,), length, accumulate, awp=True)[size]
         memory[method] = {
             "trainable_parameters": count_parameters(model).trainable,
             "checkpoint_bytes": checkpoint_bytes(MODELS / method),
             "micro_batch_size": size,
+            "accumulation_steps": batchings[method].accumulation_steps,
             "length": length,
             **memory_metrics(predictions, size),
+            "peak_training_memory_awp_mib": round(with_awp.peak / MIB, 3),
+            "awp_buffer_mib": round(with_awp.awp_buffer / MIB, 3),
         }
     return memory
 
@@ -110,17 +119,23 @@ def inference_metrics(arm: str, latencies: Sequence[Latency], throughput: float)
     }
 
 
-def measure_training(params: Params, labels: list[str], inputs: RandomInputs, longest: int) -> dict[str, dict[str, float]]:
+def measure_training(
+    params: Params,
+    labels: list[str],
+    models: Mapping[str, nn.Module],
+    batchings: Mapping[str, Batching],
+    inputs: RandomInputs,
+    longest: int,
+) -> dict[str, dict[str, float]]:
     """Time of one training step at the median training length, and its peak memory at `longest`, by method."""
-    peaks = {method: measure_peak(method, params, labels, longest, inputs.device) for method in METHODS}
+    peaks = {method: measure_peak(method, params, labels, batchings[method], longest, inputs.device) for method in METHODS}
     typical = ceil(median(load_split("train")["length"]))
-    models = {method: module.build(params, labels).to(inputs.device) for method, module in METHODS.items()}
     for model in models.values():
         accelerate_training(model)
     steps = {
         method: TrainingStep(model, params.train.max_grad_norm, params.awp.epsilon) for method, model in models.items()
     }
-    times = time_training_steps(steps, inputs, params.train, typical)
+    times = time_training_steps(steps, inputs, batchings, typical)
     return {
         method: {
             "training_step_ms": significant(times[method]["plain"]),
@@ -131,6 +146,15 @@ def measure_training(params: Params, labels: list[str], inputs: RandomInputs, lo
         }
         for method in METHODS
     }
+
+
+def trained_models(params: Params, labels: list[str], device: torch.device) -> dict[str, nn.Module]:
+    """The methods as training begins with them."""
+    models = {method: module.build(params, labels).to(device) for method, module in METHODS.items()}
+    if params.train.gradient_checkpointing:
+        for model in models.values():
+            recompute_activations(model)
+    return models
 
 
 def write_latency(latencies: Sequence[Latency]) -> None:

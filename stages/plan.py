@@ -6,6 +6,7 @@ data/processed/labels.json, trains nothing, writes metrics/memory_plan.csv.
 """
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from multiprocessing import get_context
@@ -13,15 +14,17 @@ from typing import NamedTuple
 
 import torch
 from tqdm import tqdm
+from transformers import PreTrainedConfig
 
 from stages.config import METHODS, Params, load_params
 from stages.files import write_csv
 from stages.measuring.inputs import RandomInputs
-from stages.memory.architectures import OWN, PUBLISHED, configurations, unloaded_model
-from stages.memory.budget import divisors, largest_that_fits
+from stages.memory.architectures import configurations, unloaded_model
+from stages.memory.budget import RESERVE_MIB, divisors, largest_that_fits
 from stages.memory.predict import MIB, PredictedMemory, predict_training_memory
 from stages.memory.recompute import recompute_activations
 from stages.methods import registry
+from stages.methods.families import family_of
 from stages.paths import BASE_MODEL, METRICS
 from stages.running import run_stage
 from stages.tokenized import load_labels
@@ -33,6 +36,8 @@ COLUMNS = (
     "gradient_checkpointing",
     "micro_batch_size",
     "accumulation_steps",
+    "budget_gib",
+    "reserve_mib",
     "peak_mib",
     "weights_mib",
     "gradients_mib",
@@ -53,11 +58,21 @@ class Case(NamedTuple):
 
 def main() -> None:
     params, labels = load_params(), load_labels()
-    cases = [Case(*case) for case in product((OWN, *PUBLISHED), METHODS, (False, True), (False, True))]
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    cases = cases_for(configurations(BASE_MODEL))
+    one_thread = {"mp_context": get_context("spawn"), "initializer": torch.set_num_threads, "initargs": (1,)}
+    with ProcessPoolExecutor(os.cpu_count(), **one_thread) as pool:
         planned = pool.map(plan, cases, [params] * len(cases), [len(labels)] * len(cases))
         rows = list(tqdm(planned, total=len(cases), desc="memory plan", unit="case", disable=None))
     write_csv(METRICS / "memory_plan.csv", COLUMNS, rows)
+
+
+def cases_for(configs: Mapping[str, PreTrainedConfig]) -> list[Case]:
+    """All combinations, less gradient checkpointing where a family cannot do it."""
+    cases = []
+    for name, config in configs.items():
+        checkpointing = (False, True) if family_of(config.model_type).gradient_checkpointing else (False,)
+        cases += [Case(name, *variant) for variant in product(METHODS, (False, True), checkpointing)]
+    return cases
 
 
 def plan(case: Case, params: Params, num_labels: int) -> tuple:
@@ -75,7 +90,8 @@ def plan(case: Case, params: Params, num_labels: int) -> tuple:
 
     size, memory = largest_that_fits(predict, divisors(batch_size), params.train.memory_budget_gib)
     parts = (memory.peak, memory.weights, memory.gradients, memory.optimizer_state, memory.activations, memory.awp_buffer)
-    return (*case, size or 0, batch_size // size if size else 0, *(round(part / MIB, 1) for part in parts))
+    cut = (size, batch_size // size) if size else (0, 0)
+    return (*case, *cut, params.train.memory_budget_gib, RESERVE_MIB, *(round(part / MIB, 1) for part in parts))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from stages.config import METHODS, load_params
 from stages.files import write_json, write_text
 from stages.paths import METRICS
 from stages.plotting.style import METHOD_LABELS
-from stages.reporting import origins, phrases, tables
+from stages.reporting import memory, origins, phrases, tables
 from stages.reporting.facts import Facts, load_facts
 from stages.running import run_stage
 
@@ -43,7 +43,7 @@ def render(facts: Facts) -> str:
     )
     template = environment.get_template(TEMPLATE.name)
     transfer = [key.removeprefix("transfer_").removesuffix("_f1") for key in facts.quality["full"] if key.startswith("transfer_")]
-    modules = {"tables": tables, "phrases": phrases, "origins": origins}
+    modules = {"tables": tables, "phrases": phrases, "memory": memory, "origins": origins}
     return template.render(facts=facts, params=facts.params, methods=METHODS, labels=METHOD_LABELS, transfer=transfer, **modules)
 
 

@@ -15,7 +15,9 @@ import torch
 from stages.config import Params
 from stages.errors import UserError
 from stages.measuring.inputs import RandomInputs
+from stages.memory.budget import Batching
 from stages.memory.predict import MIB, SHORTEST
+from stages.memory.recompute import recompute_activations
 from stages.measuring.training_step import TrainingStep
 from stages.methods.registry import METHODS
 from stages.quiet import quiet_libraries
@@ -27,8 +29,10 @@ _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
-def measure_peak(method: str, params: Params, labels: list[str], length: int, device: torch.device) -> dict[str, float]:
-    """Return the peak training memory of `method` in MiB, for micro-batches of `length` tokens.
+def measure_peak(
+    method: str, params: Params, labels: list[str], batching: Batching, length: int, device: torch.device
+) -> dict[str, float]:
+    """Return the peak training memory of `method` in MiB, for the micro-batches of `batching` with `length` tokens.
 
     Keys: peak_training_memory_mib, without AWP; peak_training_memory_awp_mib, with it. On a CPU: resident memory at its
     highest during the step, less what was resident before the model was built, in a process whose allocator keeps no
@@ -39,14 +43,14 @@ def measure_peak(method: str, params: Params, labels: list[str], length: int, de
         UserError: the process was killed, most likely for want of memory.
     """
     context = multiprocessing.get_context("spawn")
-    arguments = (method, params, labels, length, device, torch.get_num_threads())
+    arguments = (method, params, labels, batching, length, device, torch.get_num_threads())
     with _environment(MALLOC_MMAP_THRESHOLD_=_MMAP_THRESHOLD), ProcessPoolExecutor(1, mp_context=context) as executor:
         try:
             return executor.submit(_peak_of_steps, *arguments).result()
         except BrokenProcessPool:
             raise UserError(
                 f"benchmark: the process measuring the memory of {method!r} was killed, most likely out of memory, at "
-                f"{params.train.micro_batch_size} texts of {length} tokens; lower train.micro_batch_size or data.max_length"
+                f"{batching.micro_batch_size} texts of {length} tokens; lower train.micro_batch_size or data.max_length"
             ) from None
 
 
@@ -66,18 +70,20 @@ def _environment(**variables: str) -> Iterator[None]:
 
 @quiet_libraries()
 def _peak_of_steps(
-    method: str, params: Params, labels: list[str], length: int, device: torch.device, threads: int
+    method: str, params: Params, labels: list[str], batching: Batching, length: int, device: torch.device, threads: int
 ) -> dict[str, float]:
     torch.set_num_threads(threads)
     meter = CudaMeter(device) if device.type == "cuda" else ResidentMeter()
     model = METHODS[method].build(params, labels).to(device)
+    if params.train.gradient_checkpointing:
+        recompute_activations(model)
     step = TrainingStep(model, params.train.max_grad_norm, params.awp.epsilon)
     inputs = RandomInputs(model.config.vocab_size, len(labels), params.seed, device)
-    size = params.train.micro_batch_size
+    size = batching.micro_batch_size
     short, long = ((inputs.batch(size, tokens), inputs.labels(size)) for tokens in (min(SHORTEST, length), length))
     step.take([short], awp=False)  # creates the optimizer's state
     # where micro-batches are accumulated, all but the first meet the gradients of those before
-    micro_batches = [long] if params.train.accumulation_steps == 1 else [short, long]
+    micro_batches = [long] if batching.accumulation_steps == 1 else [short, long]
     peaks = {}
     for name, awp in (("peak_training_memory", False), ("peak_training_memory_awp", True)):
         meter.reset()

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from stages.config.schema import TrainParams
 from stages.measuring.inputs import RandomInputs
 from stages.measuring.protocol import median_milliseconds, synchronizer, time_interleaved
+from stages.memory.budget import Batching
 from stages.memory.step import make_optimizer, micro_batch_loss
 from stages.regularization.awp import AdversarialWeightPerturbation
 
@@ -54,15 +54,18 @@ class TrainingStep:
 
 
 def time_training_steps(
-    steps: Mapping[str, TrainingStep], inputs: RandomInputs, train: TrainParams, length: int, repeats: int = STEP_REPEATS
+    steps: Mapping[str, TrainingStep],
+    inputs: RandomInputs,
+    batchings: Mapping[str, Batching],
+    length: int,
+    repeats: int = STEP_REPEATS,
 ) -> dict[str, dict[str, float]]:
     """Return the median time in ms of a step by method, as {"plain": ..., "awp": ...}, on micro-batches of `length` tokens."""
-    size = train.micro_batch_size
-    micro_batches = [(inputs.batch(size, length), inputs.labels(size))] * train.accumulation_steps
     rounds = tqdm(total=(repeats + STEP_WARMUP) * 2 * len(steps), desc="training step", unit="step", disable=None)
 
     def take(name: str, awp: bool) -> None:
-        steps[name].take(micro_batches, awp)
+        size = batchings[name].micro_batch_size
+        steps[name].take([(inputs.batch(size, length), inputs.labels(size))] * batchings[name].accumulation_steps, awp)
         rounds.update()
 
     calls = {(name, kind): lambda name=name, kind=kind: take(name, kind == "awp") for name in steps for kind in ("plain", "awp")}

@@ -30,12 +30,13 @@ class Batching:
     accumulation_steps: int
 
 
-def choose_batching(params: Params, model: nn.Module, length: int) -> Batching:
+def choose_batching(params: Params, model: nn.Module) -> Batching:
     """Return `train.micro_batch_size` if it is a number, and for "auto" the largest micro-batch that fits into the budget.
+
+    It is to fit for texts of `data.max_length` tokens, whether there are such texts or not.
 
     Args:
         model: as it will be trained.
-        length: tokens of the longest text.
 
     Raises:
         UserError: the processes cannot share the batch evenly, or not even one text fits.
@@ -43,6 +44,7 @@ def choose_batching(params: Params, model: nn.Module, length: int) -> Batching:
     train, processes = params.train, process_count()
     if train.micro_batch_size != "auto":
         return share_batch(train.batch_size, train.micro_batch_size, processes)
+    length = params.data.max_length
     share = share_batch(train.batch_size, 1, processes).accumulation_steps
     inputs = RandomInputs(model.config.vocab_size, model.config.num_labels, params.seed, pick_device())
 

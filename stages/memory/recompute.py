@@ -3,6 +3,7 @@
 from torch import nn
 
 from stages.errors import UserError
+from stages.methods.families import family_of
 
 
 def recompute_activations(model: nn.Module) -> None:
@@ -14,11 +15,10 @@ def recompute_activations(model: nn.Module) -> None:
     Raises:
         UserError: the family's implementation has no such layers.
     """
-    try:
-        model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
-    except ValueError:
+    if not family_of(model.config.model_type).gradient_checkpointing:
         raise UserError(
             f"train.gradient_checkpointing: models of family {model.config.model_type!r} cannot do that, received true; "
             "set it to false, and train.micro_batch_size to a smaller number if memory is short"
-        ) from None
+        )
+    model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     model.disable_input_require_grads()

@@ -11,6 +11,7 @@ from stages.errors import UserError
 from stages.files import read_json
 from stages.paths import CONFUSION, LEARNING_CURVES, METRICS, PLOTS, PROVENANCE, REPORTS, TRAINING_METRICS
 
+OWN = "this encoder"  # the row of metrics/memory_plan.csv for the encoder in models/base
 RECORDED_STAGES = (*(f"train_{method}" for method in METHODS), "evaluate")
 
 
@@ -26,6 +27,7 @@ class Facts:
         confusion: plots/confusion/{method}.csv, one row (actual, predicted) per test text.
         reports: reports/{method}.txt.
         memory: metrics/memory.json.
+        plan: metrics/memory_plan.csv, what fits into the memory budget.
         benchmark: metrics/benchmark.json, measured with a clock.
         latency: plots/latency.csv, measured with a clock.
         learning_rates: metrics/learning_rates.csv.
@@ -41,6 +43,7 @@ class Facts:
     confusion: dict[str, pd.DataFrame]
     reports: dict[str, str]
     memory: dict
+    plan: pd.DataFrame
     benchmark: dict
     latency: pd.DataFrame
     learning_rates: pd.DataFrame
@@ -68,6 +71,7 @@ def load_facts(params: Params) -> Facts:
             confusion=by_method(read_names, CONFUSION, "csv"),
             reports=by_method(lambda path: path.read_text(encoding="utf-8"), REPORTS, "txt"),
             memory=read_json(METRICS / "memory.json"),
+            plan=pd.read_csv(METRICS / "memory_plan.csv"),
             benchmark=read_json(METRICS / "benchmark.json"),
             latency=pd.read_csv(PLOTS / "latency.csv"),
             learning_rates=pd.read_csv(METRICS / "learning_rates.csv"),

@@ -6,7 +6,6 @@ from stages.config import METHODS
 from stages.plotting.style import METHOD_LABELS
 from stages.reporting.facts import Facts
 
-FOUR_GB_MIB = 4096
 
 
 def begin(words: str) -> str:
@@ -114,36 +113,10 @@ def _advice(facts: Facts) -> str:
     )
 
 
-def memory_saving(facts: Facts, method: str) -> str:
-    """Where a method's training memory is saved against full fine-tuning."""
-    own, full = facts.memory[method], facts.memory["full"]
-    state = sum(full[key] - own[key] for key in ("gradients_mib", "optimizer_state_mib"))
-    activations = full["activations_mib"] - own["activations_mib"]
-    peak = 1 - own["peak_training_memory_mib"] / full["peak_training_memory_mib"]
-    what = f"{abs(activations):,.0f} MiB {'less' if activations >= 0 else 'more'} of activations"
-    share = f"{100 * abs(peak):.0f} % {'less' if peak >= 0 else 'more'} at the peak"
-    return f"{begin(METHOD_LABELS[method])}: {state:,.0f} MiB less for gradients and optimizer state, {what}, {share}"
-
-
 def truncation(facts: Facts) -> str:
     """How many texts the limit on tokens really cut."""
     percent, limit = facts.data["truncated_percent"], facts.params.data.max_length
     return f"{percent:.2f} % were truncated" if percent else f"none is longer than {limit}, so truncation never acts here"
-
-
-def fits_in_4_gb(facts: Facts) -> str:
-    """The largest of the predicted micro-batch sizes of full fine-tuning that stays below 4 GiB."""
-    peaks = {int(k.removeprefix("micro_batch_")): v for k, v in facts.memory["full"]["peak_mib_by_micro_batch"].items()}
-    fitting = [size for size, peak in peaks.items() if peak < FOUR_GB_MIB]
-    if not fitting:
-        return f"full fine-tuning fits into {FOUR_GB_MIB:,} MiB at none of these sizes"
-    largest = max(fitting)
-    if largest >= facts.params.train.batch_size:
-        return (
-            f"for this encoder even a micro-batch of {largest} ({peaks[largest]:,.0f} MiB) fits into {FOUR_GB_MIB:,} MiB; "
-            "accumulation is what makes a larger one fit, or longer texts"
-        )
-    return f"full fine-tuning fits into {FOUR_GB_MIB:,} MiB up to a micro-batch of {largest} ({peaks[largest]:,.0f} MiB)"
 
 
 def overlapping(facts: Facts) -> str:

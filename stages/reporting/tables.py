@@ -138,25 +138,15 @@ def latency(facts: Facts) -> str:
     return markdown_table(header, rows)
 
 
-def memory(facts: Facts) -> str:
-    """Predicted peak of a training step by what it holds, beside what this machine measured, in MiB."""
-    parts = ("weights_mib", "gradients_mib", "optimizer_state_mib", "activations_mib", "peak_training_memory_mib")
+def class_balance(facts: Facts) -> str:
+    """Rows of each split, in all and by class with their share."""
+    names = [key.removeprefix("train_rows_") for key in facts.data if key.startswith("train_rows_")]
     rows = []
-    for method in METHODS:
-        predicted = [f"{facts.memory[method][part]:,.1f}" for part in parts]
-        measured = f"{facts.benchmark[method]['peak_training_memory_mib']:,.1f}"
-        rows.append((METHOD_LABELS[method], *predicted, measured))
-    return markdown_table(("method", "weights", "gradients", "optimizer", "activations", "peak", "measured"), rows)
-
-
-def memory_by_micro_batch(facts: Facts) -> str:
-    """Predicted peak in MiB by micro-batch size."""
-    sizes = list(facts.memory["full"]["peak_mib_by_micro_batch"])
-    rows = [
-        (METHOD_LABELS[method], *(f"{facts.memory[method]['peak_mib_by_micro_batch'][size]:,.0f}" for size in sizes))
-        for method in METHODS
-    ]
-    return markdown_table(("method", *(f"micro-batch {size.removeprefix('micro_batch_')}" for size in sizes)), rows)
+    for split in ("train", "validation", "test"):
+        total = facts.data[f"{split}_rows"]
+        counts = [facts.data[f"{split}_rows_{name}"] for name in names]
+        rows.append((split, f"{total:,}", *(f"{count:,} ({100 * count / total:.1f} %)" for count in counts)))
+    return markdown_table(("split", "rows", *names), rows)
 
 
 def training_cost(facts: Facts) -> str:

@@ -100,7 +100,7 @@ def fit(method: ModuleType, params: Params, labels: list[str], tokenizer, rows: 
 def make_trainer(params: Params, model, tokenizer, learning_rate: float, rows: Dataset, scratch: str) -> FineTuningTrainer:
     """The Trainer with this project's validation data, metrics and AWP; early stopping is left to the caller."""
     num_classes = model.config.num_labels
-    batching = choose_batching(params, model, max(rows["length"]))
+    batching = choose_batching(params, model)
     balanced = params.train.class_weights == "balanced"
 
     def compute_metrics(prediction) -> dict[str, float]:
