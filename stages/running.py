@@ -17,15 +17,20 @@ DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPER
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Call `main` while no other stage runs in this checkout.
+    """Call `main` while no other stage runs in this checkout; faults end it as `report_errors` says.
 
-    A `UserError` and a disk that is full or may not be written become one message on standard error and exit status 1.
     Ctrl-C is left to `stages.interrupted`, which also catches it while the libraries are still being imported.
     """
     gc.enable()  # off while the libraries were imported
+    with report_errors(), only_stage(Path(sys.argv[0]).stem):
+        main()
+
+
+@contextmanager
+def report_errors() -> Iterator[None]:
+    """Turn a `UserError`, and a disk that is full or may not be used, into one message on standard error and exit status 1."""
     try:
-        with only_stage(Path(sys.argv[0]).stem):
-            main()
+        yield
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
