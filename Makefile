@@ -2,6 +2,7 @@
 # make test      set up, then run the tests
 # make verify    set up, then show on the examples that everything comes out again byte for byte (FULL=1: on the committed results)
 # make bench     set up, then compare the speed with a plain Trainer and with AdapterHub, in an environment of its own (30 minutes)
+# make export    copy what was trained to exported/, in a form that loads without this project (METHOD=lora: only this)
 # make tune      choose the learning rates anew on validation (slow)
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: repro test verify bench tune setup clean
+.PHONY: repro test verify bench export tune setup clean
 
 repro: setup
 	dvc repro
@@ -24,6 +25,9 @@ bench: setup .cache/adapterhub/.installed
 	dvc repro prepare
 	HF_HUB_OFFLINE=1 python -m bench
 	python -m bench.rows
+
+export: setup
+	python -m stages.export $(if $(METHOD),--method $(METHOD))
 
 tune: setup
 	python -m experiments.tune_learning_rate

@@ -18,19 +18,28 @@ DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPER
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Call `main` while no other stage runs in this checkout; several processes of one training are one stage.
+    """Call `main` while no other stage runs in this checkout; faults end it as `report_errors` says.
 
-    A `UserError` and a disk that is full or may not be written become one message on standard error and exit status 1.
-    Ctrl-C is left to `stages.interrupted`, which also catches it while the libraries are still being imported.
+    Several processes of one training are one stage: the first holds the lock and speaks for all. Ctrl-C is left to
+    `stages.interrupted`, which also catches it while the libraries are still being imported.
     """
     gc.enable()  # off while the libraries were imported
+    alone = only_stage(Path(sys.argv[0]).stem) if is_main_process() else _silently()
+    with report_errors(), alone:
+        main()
+
+
+@contextmanager
+def _silently() -> Iterator[None]:
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        yield
+
+
+@contextmanager
+def report_errors() -> Iterator[None]:
+    """Turn a `UserError`, and a disk that is full or may not be used, into one message on standard error and exit status 1."""
     try:
-        if is_main_process():
-            with only_stage(Path(sys.argv[0]).stem):
-                main()
-        else:  # the first one holds the lock and speaks for all
-            with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-                main()
+        yield
     except UserError as error:
         sys.exit(f"error: {error}")
     except OSError as error:

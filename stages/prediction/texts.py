@@ -1,0 +1,127 @@
+"""Read the texts to be classified, one after the other, from a file of lines, a column of a CSV file, or standard input."""
+
+import codecs
+import csv
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from os import fstat
+from pathlib import Path
+from typing import BinaryIO
+
+from stages.errors import UserError
+
+LONGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit would refuse long texts, which are cut anyway
+SHOWN = 20  # columns of a file that a message names
+
+
+@contextmanager
+def texts_of_file(path: Path, column: str | None) -> Iterator[tuple[Iterator[str], int | None]]:
+    """Yield the texts in the file at `path`, as `read_texts` does, and their number.
+
+    The whole file is read and checked first, so that a fault in its last line shows at once and not after an hour of work.
+    Of a pipe, which can be read only once, the number is None.
+
+    Raises:
+        UserError: no such file, or what `read_texts` refuses.
+    """
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; give the path of a file of texts, one a line, or of a CSV file") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: a folder; give the path of a file of texts, one a line, or of a CSV file") from None
+    with stream:
+        total = None
+        if stat.S_ISREG(fstat(stream.fileno()).st_mode):
+            total = sum(1 for _ in read_texts(stream, str(path), column))
+            stream.seek(0)
+        yield read_texts(stream, str(path), column), total
+
+
+def read_texts(stream: BinaryIO, name: str, column: str | None = None) -> Iterator[str]:
+    """Yield the texts in `stream`: its lines without their ends, or one column of comma-separated rows.
+
+    Args:
+        name: what messages call the stream.
+        column: None: each line is a text. Else the first line is a header, and this one of its columns holds the texts;
+            fields in double quotes may contain commas and line breaks, and lines without any field are passed over.
+
+    Raises:
+        UserError: bytes that are not UTF-8, a NUL character, an empty text (or one of blanks), no text at all, no such column,
+            or a row that is no valid CSV; the message names the line.
+    """
+    lines = _decoded(stream, name)
+    numbered = enumerate((line.removesuffix("\n").removesuffix("\r") for line in lines), start=1)
+    found = False
+    for line, text in numbered if column is None else _column(lines, name, column):
+        if not text.strip():
+            place = "is empty" if column is None else f"has nothing in column {column!r}"
+            raise UserError(f"{name}: line {line} {place}, and nothing cannot be classified; fill it in or remove the line")
+        found = True
+        yield text
+    if not found:
+        raise UserError(f"{name}: no text in it" + (" below the header line" if column is not None else ""))
+
+
+def checked_arguments(texts: Iterable[str]) -> list[str]:
+    """Return the texts given on the command line.
+
+    Raises:
+        UserError: one is empty, or holds bytes that are not UTF-8.
+    """
+    texts = list(texts)
+    for number, text in enumerate(texts, start=1):
+        if not text.strip():
+            raise UserError(f"text {number} of the command line is empty, and nothing cannot be classified; leave it out")
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # Python keeps such bytes as lone surrogates
+            raise UserError(f"text {number} of the command line, {text!r}, is not UTF-8; give it in UTF-8") from None
+    return texts
+
+
+def _decoded(stream: BinaryIO, name: str) -> Iterator[str]:
+    """Yield the lines of `stream` with their ends, without a byte order mark before the first."""
+    for number, line in enumerate(stream, start=1):
+        if number == 1:
+            line = line.removeprefix(codecs.BOM_UTF8)
+        if b"\0" in line:
+            raise UserError(f"{name}: line {number} holds a NUL character, which no text has; save the file as text in UTF-8")
+        try:
+            yield line.decode()
+        except UnicodeDecodeError as error:
+            byte = f"{line[error.start]:#04x}"
+            raise UserError(f"{name}: line {number} holds the byte {byte}, which is not UTF-8; save the file as UTF-8") from None
+
+
+def _column(lines: Iterator[str], name: str, column: str) -> Iterator[tuple[int, str]]:
+    """Yield the line on which a row begins, and the row's field in `column`."""
+    csv.field_size_limit(LONGEST_FIELD)
+    reader = csv.reader(lines, strict=True)
+    line = 1
+    try:
+        header = next(reader, [])
+        position = _position(name, header, column)
+        line = reader.line_num + 1
+        for fields in reader:
+            if fields:
+                if len(fields) != len(header):
+                    raise UserError(
+                        f"{name}: line {line} has {len(fields)} fields, the header has {len(header)}; "
+                        "put double quotes around a text that contains commas"
+                    )
+                yield line, fields[position]
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(f"{name}: the row that begins in line {line} is no valid CSV: {error}") from None
+
+
+def _position(name: str, header: list[str], column: str) -> int:
+    if header.count(column) == 1:
+        return header.index(column)
+    if column in header:
+        raise UserError(f"{name}: {header.count(column)} columns are called {column!r}; give each a name of its own")
+    shown = ", ".join(repr(title if len(title) <= 40 else title[:40] + "...") for title in header[:SHOWN])
+    more = ", ..." if len(header) > SHOWN else ""
+    raise UserError(f"{name}: no column {column!r}; the columns are [{shown}{more}]; name one of them with --text-column")

@@ -1,0 +1,52 @@
+"""Trained-looking checkpoints of tiny models, with tokenizer, model card and logits that differ between texts."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import BertTokenizerFast
+
+from stages.config import Params
+from stages.methods.card import model_card
+from stages.methods.counting import count_parameters
+from stages.methods.registry import METHODS
+from stages.methods.saving import save_checkpoint
+from stages.methods.terms import BaseFacts
+
+LABELS = ["negative", "so_so", "positive"]
+WORDS = [f"w{i}" for i in range(45)]
+MAX_LENGTH = 12  # below the 32 positions of the tiny encoder
+VALIDATION = {"accuracy": 0.8125, "precision": 0.75, "recall": 0.7, "f1": 0.725}
+ROWS = {"train": [30, 10, 60], "validation": [3, 1, 6]}
+
+
+def make_checkpoint(method: str, params: Params, card: bool = True) -> Path:
+    """Write models/{method} below the current folder, which holds a tiny encoder, and return that folder."""
+    if not Path("vocab.txt").exists():
+        _make_texts_matter(Path("models/base/model.safetensors"))
+    Path("vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]))
+    tokenizer = BertTokenizerFast("vocab.txt", model_max_length=32)
+    tokenizer.save_pretrained("models/base")
+    model = METHODS[method].build(params, LABELS)
+    torch.manual_seed(len(method))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    folder = Path("models") / method
+    text = model_card(method, params, LABELS, count_parameters(model), 2, VALIDATION, ROWS, BaseFacts("mit", "en"))
+    save_checkpoint(model, tokenizer, folder, text if card else None, MAX_LENGTH)
+    return folder
+
+
+def _make_texts_matter(weights: Path) -> None:
+    """Enlarge the encoder's weights: fresh from their start they let all texts have nearly the same logits."""
+    tensors = load_file(weights)
+    save_file({name: tensor * 10 if tensor.ndim > 1 else tensor for name, tensor in tensors.items()}, weights, {"format": "pt"})
+
+
+def random_texts(number: int, longest: int = 20) -> list[str]:
+    """Texts of 1 to `longest` words; the longer ones do not fit into MAX_LENGTH tokens."""
+    generator = np.random.default_rng(7)
+    return [" ".join(generator.choice(WORDS, generator.integers(1, longest + 1))) for _ in range(number)]
