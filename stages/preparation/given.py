@@ -53,7 +53,7 @@ def read_given(folder: Path, params: DataParams) -> Given:
             splits.append(record.split or split)
         if len(texts) == before and split != "train":
             raise UserError(f"{path}: has no rows; add some, or leave {split} out, then it is cut from train")
-    names = sort_labels(set(index)) if declared is None else [name for name in declared if name in index]
+    names = sort_labels(set(index)) if declared is None else [name for name in dict.fromkeys(declared) if name in index]
     column = f"data.{params.source}.label_column"
     _check_classes(files["train"], column, getattr(params, params.source).label_column, names, len(labels))
     position = {index[name]: i for i, name in enumerate(names)}

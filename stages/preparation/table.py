@@ -11,7 +11,7 @@ from stages.preparation.rows import check_text
 
 DELIMITERS = (";", "\t", "|")
 LONGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit of 131,072 would refuse long texts, which are truncated anyway
-SPLIT_VALUES = {"train": "train", "validation": "validation", "test": "test"} | dict.fromkeys(("valid", "val", "dev"), "validation")
+SPLIT_VALUES = {name: name for name in ("train", "validation", "test")} | dict.fromkeys(("valid", "val", "dev"), "validation")
 
 
 class Record(NamedTuple):

@@ -41,7 +41,7 @@ def copy_csv(path: Path, target: Path) -> None:
     elif path.is_file():
         _copy_file(path, target / CSV_NAME)
     else:
-        raise UserError(f"data.csv.path: {path} is no file; give the path of a CSV file with a header line, or of a folder of them")
+        raise UserError(f"data.csv.path: {path} is no file and no folder; give the path of a CSV file with a header line")
 
 
 def _copy_file(path: Path, target: Path) -> None:
@@ -97,14 +97,14 @@ def weight_files(folder: Path, present: list[str], origin: str) -> list[str]:
         return [WEIGHTS]
     others = ", ".join(name for name in present if name.endswith(".safetensors"))
     if SHARDS not in present:
-        raise UserError(f"{origin} has neither {WEIGHTS} nor {SHARDS}, its weights are {others}; save the model with save_pretrained")
+        raise UserError(f"{origin} has no {WEIGHTS} and no {SHARDS}, its weights are {others}; save it with save_pretrained")
     try:
         names = sorted(set(read_json(folder / SHARDS)["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise UserError(f"{origin}: {SHARDS} lists no shards ({reason}); copy or save the model anew") from None
     if missing := [str(name) for name in names if name not in present]:
-        raise UserError(f"{origin} lacks {', '.join(missing)}, which {SHARDS} lists; it has {others}; copy or save the model anew")
+        raise UserError(f"{origin} lacks {', '.join(missing)}, listed in {SHARDS}; it has {others}; copy or save it anew")
     return names
 
 
