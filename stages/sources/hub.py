@@ -7,7 +7,7 @@ from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub import errors
-from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars, logging
 
 from stages.config.schema import HubModelParams
 from stages.errors import UserError
@@ -66,7 +66,8 @@ def _weights_there(params: HubModelParams) -> str:
         files = huggingface_hub.HfApi().list_repo_files(params.name, revision=params.revision)
     except (OSError, errors.HfHubHTTPError):
         return ""
-    others = [name for name in files if "/" not in name and Path(name).suffix not in ("", *MODEL_SUFFIXES)]
+    small = {"", *MODEL_SUFFIXES} - {".safetensors"}
+    others = [name for name in files if "/" not in name and Path(name).suffix not in small]
     return f", it has {', '.join(others[:10])}" if others else ""
 
 
@@ -78,7 +79,8 @@ def faults_of_the_hub(section: str, name: str, revision: str, kind: str = "") ->
         section: where name and revision stand in params.yaml: "model.hub" or "data.hub".
         kind: "datasets/" for a data set: where its page stands on the site.
     """
-    hidden = are_progress_bars_disabled()
+    hidden, verbosity = are_progress_bars_disabled(), logging.get_verbosity()
+    logging.set_verbosity_error()  # it would tell of every attempt to connect
     if not sys.stderr.isatty():
         disable_progress_bars()
     try:
@@ -88,21 +90,27 @@ def faults_of_the_hub(section: str, name: str, revision: str, kind: str = "") ->
     except Exception as error:  # the libraries raise their own kinds, those of the HTTP client and of the formats' readers
         if fault := disk_fault(error):
             raise fault from None
-        raise UserError(_explained(section, name, revision, f"{SITE}/{kind}{name}", causes(error))) from None
+        raise UserError(_explained(section, name, revision, kind, causes(error))) from None
     finally:
+        logging.set_verbosity(verbosity)
         if not hidden:
             enable_progress_bars()
 
 
-def _explained(section: str, name: str, revision: str, page: str, chain: list[BaseException]) -> str:
+def newest(name: str, kind: str = "") -> str:
+    """How a user finds a commit of a repository."""
+    return f"git ls-remote {SITE}/{kind}{name} refs/heads/main shows the newest"
+
+
+def _explained(section: str, name: str, revision: str, kind: str, chain: list[BaseException]) -> str:
     def any_is(*kinds: type) -> bool:
         return any(isinstance(error, kinds) for error in chain)
 
     reason = told(chain[-1])
     if any_is(errors.GatedRepoError):
-        return f"{section}.name: access to {name} is restricted; ask for it on {page}, then set HF_TOKEN or run hf auth login"
+        return f"{section}.name: access to {name} is restricted; ask for it on {SITE}/{kind}{name}, then set HF_TOKEN"
     if any_is(errors.RevisionNotFoundError):
-        return f"{section}.revision: {name} has no commit {revision}; git ls-remote {page} shows the newest"
+        return f"{section}.revision: {name} has no commit {revision}; {newest(name, kind)}"
     if any_is(errors.RepositoryNotFoundError):
         folder = f"for the folder {name} set model.source to local; " if Path(name).is_dir() else ""
         return f"{section}.name: the Hub has no {name}, or it is private; {folder}look it up on {SITE}, or set HF_TOKEN"

@@ -21,7 +21,7 @@ from yaml import YAMLError
 
 from stages.config.schema import HubDataParams
 from stages.errors import UserError
-from stages.sources.hub import CACHE, SITE, causes, disk_fault, faults_of_the_hub, told
+from stages.sources.hub import CACHE, SITE, causes, disk_fault, faults_of_the_hub, newest, told
 
 FORMATS = {"arrow", "cache", "csv", "json", "parquet"}  # tables; cache: those that the library has prepared before
 LABEL_TYPES = ("string", "large_string", "bool", "int", "uint", "float")  # beginnings of names
@@ -105,15 +105,18 @@ def _prepared(params: HubDataParams, cache: Path) -> DatasetBuilder:
 
 def _refused(params: HubDataParams, error: Exception) -> Exception:
     """The fault behind an error of the library; an error of the Hub or the disk is passed on to be explained there."""
-    reason = told(causes(error)[-1])
+    # what could not be found the library says best itself, what could not be read its reader
+    reason = told(error if isinstance(error, datasets.exceptions.DatasetNotFoundError) else causes(error)[-1])
+    if reason.startswith("DatasetNotFoundError: Revision"):
+        return UserError(f"data.hub.revision: {params.name} has no commit {params.revision}; {newest(params.name, 'datasets/')}")
     if "BuilderConfig" in str(error) or "Config name is missing" in str(error):
         return UserError(f"data.hub.config: {params.config!r} is no configuration of {params.name} ({reason})")
     if disk_fault(error) or isinstance(error, (HFValidationError, LocalEntryNotFoundError)):
         return error
     if "gated" in str(error):
         return UserError(
-            f"data.hub.name: access to {params.name} is restricted; ask for it on {SITE}/datasets/{params.name}, then set "
-            "HF_TOKEN or run hf auth login"
+            f"data.hub.name: access to {params.name} is restricted; ask for it on {SITE}/datasets/{params.name}, then "
+            "set HF_TOKEN"
         )
     return UserError(
         f"data.hub.name: {params.name} cannot be used ({reason}); a data set of the Hub that you may read, or a folder, with "
