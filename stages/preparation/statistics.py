@@ -25,6 +25,11 @@ def class_statistics(prefix: str, labels: np.ndarray, names: Sequence[str]) -> d
     return {f"{prefix}_rows": len(labels), **by_class}
 
 
+def majority_statistics(prefix: str, labels: np.ndarray) -> dict[str, float]:
+    """Return `{prefix}_majority_percent`: the share of the largest class, which is the accuracy of always answering it."""
+    return {f"{prefix}_majority_percent": 100 * float(np.bincount(labels).max() / len(labels))}
+
+
 def length_statistics(prefix: str, lengths: np.ndarray, max_length: int) -> dict[str, float]:
     """Return percentiles of the untruncated lengths in tokens, their maximum, and the share that is truncated.
 

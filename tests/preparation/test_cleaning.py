@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from stages.preparation.cleaning import clean, identity, normalise
 from stages.preparation.rows import Row
+from stages.tokenized import SPLITS
 
 TEXTS = st.text(st.sampled_from("aA \té\u00a0e\u0301ß"), max_size=4)
 ROWS = st.lists(st.builds(Row, TEXTS, st.sampled_from([0, 1, None])), max_size=30)
@@ -41,6 +42,30 @@ def test_a_transfer_set_loses_what_the_main_data_has():
     rows, dropped = clean([Row("Good.", 1), Row("good.", 1), Row("new", 0)], main={identity("GOOD.")})
     assert rows == [Row("new", 0)]
     assert (dropped["duplicate"], dropped["in_main"]) == (1, 1)
+
+
+def test_a_given_test_set_keeps_all_its_rows_and_the_others_lose_its_texts():
+    test = [Row("Good", 1, "test"), Row("good", 0, "test"), Row("good", 0, "test")]
+    rows, dropped = clean([Row("good", 1), Row("GOOD", 0), Row("good", 1, "validation"), *test], splits=SPLITS)
+    assert rows == test
+    assert dropped == {"empty": 0, "near_tie": 0, "conflicting": 0, "duplicate": 0, "in_other_split": 3}
+
+
+def test_validation_keeps_what_train_has_too():
+    rows, dropped = clean([Row("a", 1), Row("a", 1), Row("A", 1, "validation"), Row("a", 1, "validation")], splits=SPLITS[:2])
+    assert rows == [Row("A", 1, "validation")]
+    assert (dropped["in_other_split"], dropped["duplicate"]) == (2, 1)
+    rows, dropped = clean([Row("a", 1), Row("a", 0, "validation"), Row("b", 0)], splits=SPLITS[:2])
+    assert rows == [Row("b", 0)] and dropped["conflicting"] == 2
+
+
+@given(rows=st.lists(st.builds(Row, TEXTS, st.sampled_from([0, 1]), st.sampled_from(SPLITS)), max_size=30))
+def test_no_text_stays_in_two_splits_and_every_row_is_kept_or_counted(rows):
+    kept, dropped = clean(rows, splits=SPLITS)
+    assert len(kept) + sum(dropped.values()) == len(rows)
+    assert len({(identity(row.text), row.split) for row in kept}) == len({identity(row.text) for row in kept})
+    of_test = [(normalise(row.text), row.label) for row in rows if row.split == "test" and normalise(row.text)]
+    assert sorted((row.text, row.label) for row in kept if row.split == "test") == sorted(of_test)
 
 
 @given(rows=ROWS, main=st.none() | st.sets(TEXTS.map(identity)))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.errors import UserError
-from stages.preparation.splitting import limited, split, stratified_sample
+from stages.preparation.splitting import limited, shares_to_cut, split, strata, stratified_sample
 
 
 @given(counts=st.lists(st.integers(1, 40), min_size=1, max_size=5), data=st.data())
@@ -51,3 +51,45 @@ def test_a_class_that_a_split_would_lack_is_named(params, with_params):
         split(np.repeat([0, 1], 3), ["no", "yes"], with_params(data={"limit": 6}).data, seed=1)
     with pytest.raises(UserError, match=r"class 'yes' has 0 row\(s\)"):
         split(np.zeros(50, dtype=int), ["no", "yes"], params.data, seed=1)
+
+
+def test_what_is_missing_is_cut_from_train_in_the_proportion_of_the_fractions(params):
+    assert shares_to_cut(params.data, ["train"]) == {"test": 0.2, "validation": 0.1}
+    assert shares_to_cut(params.data, ["train", "test"]) == {"validation": pytest.approx(0.1 / (0.7 + 0.1))}
+    assert shares_to_cut(params.data, ["train", "validation"]) == {"test": pytest.approx(0.2 / (0.7 + 0.2))}
+    assert shares_to_cut(params.data, ["train", "validation", "test"]) == {}
+
+
+def test_a_given_split_is_kept_and_the_rest_is_stratified(params):
+    labels = np.array([0, 1] * 100)
+    places = np.repeat([0, 2], [160, 40])
+    parts = split(labels, ["no", "yes"], params.data, 13, places, ("train", "test"))
+    assert parts["test"].tolist() == list(range(160, 200))
+    assert [len(parts[name]) for name in ("train", "validation")] == [140, 20]
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(200))
+    assert int(labels[parts["validation"]].sum()) == 10
+    whole = split(labels, ["no", "yes"], params.data, 13, np.arange(200) % 3, ("train", "validation", "test"))
+    assert all((np.arange(200)[part] % 3 == i).all() for i, part in enumerate(whole.values()))
+
+
+def test_a_limit_keeps_the_share_of_every_split():
+    labels, places = np.array([0, 0, 1, 1] * 50), np.repeat([0, 1, 2], [120, 40, 40])
+    kept = limited(strata(labels, places, 2), 40, seed=1)
+    assert np.bincount(places[kept]).tolist() == [24, 8, 8] and np.bincount(labels[kept]).tolist() == [20, 20]
+
+
+def test_a_class_that_a_given_split_lacks_is_named_without_advice_on_fractions(params):
+    places, given = np.array([0] * 50 + [2] * 10), ("train", "test")
+
+    def fault(labels) -> str:
+        with pytest.raises(UserError) as caught:
+            split(np.array(labels), ["a", "b"], params.data, 1, places, given)
+        return str(caught.value)
+
+    missing = fault([0, 1] * 25 + [0] * 10)
+    assert "class 'b' has 25 row(s) after cleaning, none of them in test, which was given; give test rows" in missing
+    assert "%" not in missing
+    assert "has 5 row(s) after cleaning, none of them in train, which was given; give train" in fault([0] * 50 + [0, 1] * 5)
+    few = fault([1] + [0] * 49 + [0, 1] * 5)
+    assert "class 'b' has 6 row(s) after cleaning, 1 of them given for train, none of which falls into" in few
+    assert "of train's rows); give it about" in few

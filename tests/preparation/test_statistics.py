@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.preparation.statistics import class_statistics, length_statistics, row_statistics
+from stages.preparation.statistics import class_statistics, length_statistics, majority_statistics, row_statistics
 
 
 def test_rows_are_counted_by_class():
@@ -12,6 +12,10 @@ def test_rows_are_counted_by_class():
         "test_rows_yes": 2,
         "test_rows_maybe": 0,
     }
+
+
+def test_the_share_of_the_largest_class():
+    assert majority_statistics("test", np.array([2, 0, 2, 2])) == {"test_majority_percent": 75.0}
 
 
 def test_dropped_rows_have_their_rule_in_the_name():

@@ -1,21 +1,23 @@
-"""Reading the user's CSV file: fields stay text, classes are sorted, faults are named."""
+"""Reading the user's CSV files: fields stay text, classes are sorted, splits are kept, faults are named."""
 
 import pytest
 
-from stages.config.schema import CsvParams
 from stages.errors import UserError
-from stages.preparation.rows import Row
-from stages.preparation.table import read_table, sort_labels
-
-COLUMNS = CsvParams(path="unused.csv", text_column="text", label_column="label")
+from stages.preparation.given import read_given, sort_labels
+from stages.preparation.rows import BLOCK, Row
 
 
 @pytest.fixture
-def read(tmp_path):
-    def read(content: str):
-        path = tmp_path / "reviews.csv"
-        path.write_bytes(content.encode())
-        return read_table(path, COLUMNS)
+def read(tmp_path, with_params):
+    """A function that reads the CSV files whose content it is given by their names; returns rows and class names."""
+
+    def read(content: str | bytes | dict[str, str], **columns):
+        files = content if isinstance(content, dict) else {"reviews": content}
+        for name, value in files.items():
+            (tmp_path / f"{name}.csv").write_bytes(value if isinstance(value, bytes) else value.encode())
+        csv = {"path": "mine", "text_column": "text", "label_column": "label", "split_column": None, **columns}
+        given = read_given(tmp_path, with_params(data={"source": "csv", "csv": csv}).data)
+        return given.rows, given.names
 
     return read
 
@@ -67,15 +69,25 @@ def test_faults_are_named(read, content, message):
         ("text,label\na,1\n".encode("utf-16-le"), "line 1 holds a NUL character"),
     ],
 )
-def test_other_encodings_are_named(tmp_path, content, message):
-    (tmp_path / "reviews.csv").write_bytes(content)
+def test_other_encodings_are_named(read, content, message):
     with pytest.raises(UserError, match=message):
-        read_table(tmp_path / "reviews.csv", COLUMNS)
+        read(content)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
-    (tmp_path / "reviews.csv").write_bytes("text,label\na,1\nb,0\n".encode("utf-8-sig"))
-    assert read_table(tmp_path / "reviews.csv", COLUMNS)[0] == [Row("a", 1), Row("b", 0)]
+@pytest.mark.parametrize("before", [BLOCK - 12, BLOCK - 11, BLOCK - 10])  # a character of two bytes on the edge of a block
+def test_lines_are_counted_across_blocks(read, before):
+    start = b"text,label\n" + b"x" * before
+    with pytest.raises(UserError, match="line 3 holds the byte 0xff"):
+        read(start + "é,1\ncaf".encode() + b"\xff,0\n")
+    with pytest.raises(UserError, match="line 3 holds a NUL"):
+        read(start + "é,1\ncaf\0,0\n".encode())
+    with pytest.raises(UserError, match="line 2 holds the byte 0xc3"):
+        read(start + b"\xc3")
+    assert read(start + "é,1\nb,0\n".encode())[0][1] == Row("b", 0)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(read):
+    assert read("text,label\na,1\nb,0\n".encode("utf-8-sig"))[0] == [Row("a", 1), Row("b", 0)]
 
 
 def test_a_field_of_5_mb_is_read(read):
@@ -83,16 +95,49 @@ def test_a_field_of_5_mb_is_read(read):
     assert len(rows[0].text) == 5_000_000
 
 
-def test_an_identifier_named_as_label_is_refused(tmp_path):
-    lines = [f"{i},text {i},{i % 2}" for i in range(10_000)]
-    (tmp_path / "reviews.csv").write_text("\n".join(["id,text,label", *lines]))
-    wrong = CsvParams(path="unused.csv", text_column="text", label_column="id")
+def test_an_identifier_named_as_label_is_refused(read):
+    content = "\n".join(["id,text,label", *(f"{i},text {i},{i % 2}" for i in range(10_000))])
     with pytest.raises(
         UserError, match=r"column 'id' holds 10,000 different values in 10,000 rows, such as '0', '1', '2': .*set data"
     ):
-        read_table(tmp_path / "reviews.csv", wrong)
-    assert read_table(tmp_path / "reviews.csv", COLUMNS)[1] == ["0", "1"]
+        read(content, label_column="id")
+    assert read(content)[1] == ["0", "1"]
 
 
 def test_many_classes_with_rows_enough_are_accepted(read):
     assert len(read("text,label\n" + "\n".join(f"text {i},{i % 30}" for i in range(90)))[1]) == 30
+
+
+def test_a_file_a_split_gives_rows_their_split_and_all_files_their_classes(read):
+    rows, names = read({"train": "text,label\na,2\nb,10\n", "test": "label,text\n1,c\n"})
+    assert names == ["1", "2", "10"]
+    assert rows == [Row("a", 1, "train"), Row("b", 2, "train"), Row("c", 0, "test")]
+
+
+def test_a_column_gives_rows_their_split(read):
+    values = ["test", " Train ", "dev", "valid", "val", "validation", "TEST"]
+    rows, _ = read("text,label,part\n" + "".join(f"t{i},{i % 2},{v}\n" for i, v in enumerate(values)), split_column="part")
+    assert [row.split for row in rows] == ["test", "train", *["validation"] * 4, "test"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("text,label,part\na,1,train\nb,0,dev set\n", r"line 3 has 'dev set' in column 'part'; train, validation .* expected"),
+        ("text,label,part\na,1,train\nb,0, \n", r"line 3 has nothing in column 'part'"),
+        ("text,label,part\na,1,test\nb,0,dev\n", r"no row has train in column 'part'"),
+        ("text,label\na,1\n", r"no column 'part'; .*data\.csv\.split_column"),
+        ({"train": "text,label\na,1\n"}, r"data\.csv\.split_column: 'part', but data\.csv\.path \(mine\) is a folder"),
+    ],
+)
+def test_faults_of_a_column_of_splits_are_named(read, content, message):
+    with pytest.raises(UserError, match=message):
+        read(content, split_column="part")
+
+
+def test_faults_of_a_folder_are_named_with_the_file(read):
+    train = "text,label\na,1\nb,0\n"
+    with pytest.raises(UserError, match=r"test\.csv: has no rows; add some, or leave test out, then it is cut from train"):
+        read({"train": train, "test": "text,label\n"})
+    with pytest.raises(UserError, match=r"test\.csv: line 2 has nothing in column 'label'"):
+        read({"train": train, "test": "text,label\nc,\n"})

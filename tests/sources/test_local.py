@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from transformers import AutoModel
 
 from stages.errors import UserError
 from stages.sources.local import copy_csv, copy_model
@@ -96,3 +97,51 @@ def test_empty_weights_are_refused(model, tmp_path):
     save_file({"w": np.zeros(1)}, model / "model.safetensors")
     (tmp_path / "out").mkdir()
     copy_model(model, tmp_path / "out")
+
+
+def test_of_a_folder_the_three_files_are_copied_and_others_named(tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "valid.csv").write_text("x")
+    with pytest.raises(UserError, match=r"the folder .*mine has no train\.csv, it holds valid\.csv; give a file, or a folder"):
+        copy_csv(mine, tmp_path / "out")
+    (mine / "train.csv").write_text("text,label\n")
+    (mine / "test.csv").touch()
+    with pytest.raises(UserError, match=r"test\.csv is empty"):
+        copy_csv(mine, tmp_path / "out")
+    (mine / "test.csv").write_text("text,label\r\n")
+    copy_csv(mine, tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {
+        "train.csv": b"text,label\n",
+        "test.csv": b"text,label\r\n",
+    }
+    assert "ignored valid.csv" in capsys.readouterr().out
+
+
+def test_only_the_weights_that_transformers_loads_are_copied(model, tmp_path):
+    shutil.copy(model / "model.safetensors", model / "model.fp16.safetensors")
+    (tmp_path / "out").mkdir()
+    copy_model(model, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").glob("*.safetensors")] == ["model.safetensors"]
+    (model / "model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"no model\.safetensors and no .*index\.json, its weights are model\.fp16\.safetensors"):
+        copy_model(model, tmp_path / "out")
+
+
+def test_shards_are_copied_if_all_are_there(tmp_path):
+    mine, out = tmp_path / "mine", tmp_path / "out"
+    out.mkdir()
+    AutoModel.from_pretrained(TINY_BERT).save_pretrained(mine, max_shard_size="20KB")
+    shards = sorted(path.name for path in mine.glob("*.safetensors"))
+    assert len(shards) > 1
+    copy_model(mine, out)
+    assert sorted(path.name for path in out.glob("*.safetensors")) == shards
+    whole, copied = (AutoModel.from_pretrained(folder).state_dict() for folder in (TINY_BERT, out))
+    assert whole.keys() == copied.keys() and all(whole[name].equal(copied[name]) for name in whole)
+    (mine / shards[0]).unlink()
+    with pytest.raises(UserError, match=rf"lacks {shards[0]}, listed in model\.safetensors\.index\.json; it has {shards[1]}"):
+        copy_model(mine, out)
+    (mine / "model.safetensors.index.json").write_text("[]")
+    with pytest.raises(UserError, match=r"index\.json lists no shards"):
+        copy_model(mine, out)
