@@ -1,0 +1,88 @@
+"""What a finished training leaves: model, model card, learning curve, metrics, and where they come from."""
+
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix
+
+from stages.config import Params
+from stages.files import write_json
+from stages.inference import predict_logits
+from stages.methods.card import model_card
+from stages.methods.counting import ParameterCounts
+from stages.methods.saving import save_checkpoint
+from stages.methods.terms import read_base_facts
+from stages.paths import BASE_MODEL, LEARNING_CURVES, MODELS, TRAINING_METRICS
+from stages.provenance import write_provenance
+from stages.regularization.awp import PerturbationLog
+from stages.tokenized import load_split
+from stages.training.early_stopping import EarlyStopping
+from stages.training.history import History
+from stages.training.trainer import FineTuningTrainer
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training; the model of `trainer` has the best epoch's weights."""
+
+    trainer: FineTuningTrainer
+    history: History
+    stopping: EarlyStopping
+    counts: ParameterCounts
+    mixout_layers: int
+
+
+def write_results(method: ModuleType, params: Params, labels: list[str], tokenizer, run: Run, comes_from: dict) -> None:
+    """Show how the best epoch does on validation and write what the stage leaves: model, curve, metrics, provenance."""
+    print(f"best epoch: {run.stopping.best_epoch}, validation macro F1 {run.stopping.best_value:.4f}")
+    print(validation_confusion(run.trainer, labels))
+    card = write_card(method.NAME, params, labels, run)
+    save_checkpoint(run.trainer.model, tokenizer, MODELS / method.NAME, card, params.data.max_length)
+    run.history.write(LEARNING_CURVES / f"{method.NAME}.csv")
+    write_json(TRAINING_METRICS / f"{method.NAME}.json", training_summary(run))
+    write_provenance(f"train_{method.NAME}", comes_from, [MODELS / method.NAME])
+
+
+def write_card(name: str, params: Params, labels: list[str], run: Run) -> str:
+    """The model card, with the kept epoch's scores on validation."""
+    kept = next(row for row in run.history.rows if row.epoch == run.stopping.best_epoch)
+    validation = {score: getattr(kept, score) for score in ("accuracy", "precision", "recall", "f1")}
+    rows = {split: np.bincount(load_split(split)["label"], minlength=len(labels)).tolist() for split in ("train", "validation")}
+    base = read_base_facts(BASE_MODEL)
+    return model_card(name, params, labels, run.counts, run.stopping.best_epoch, validation, rows, base)
+
+
+def validation_confusion(trainer: FineTuningTrainer, labels: list[str]) -> str:
+    """The confusion matrix on validation as text: a row per true class, a column per predicted one."""
+    dataset = load_split("validation")
+    logits = predict_logits(trainer.model, dataset, trainer.data_collator, trainer.args.eval_batch_size)
+    matrix = confusion_matrix(dataset["label"], logits.argmax(axis=1), labels=np.arange(len(labels)))
+    table = pd.DataFrame(matrix, index=[f"true {name}" for name in labels], columns=labels)
+    return f"confusion matrix on validation (columns: predicted)\n{table.to_string()}"
+
+
+def training_summary(run: Run) -> dict[str, float]:
+    """What happened in training, as flat numbers; nothing measured with a clock."""
+    counts, log = run.counts, run.trainer.awp.log if run.trainer.awp else PerturbationLog()
+    return {
+        "epochs_trained": len(run.history.rows),
+        "best_epoch": run.stopping.best_epoch,
+        "best_validation_f1": round(run.stopping.best_value, 6),
+        "optimizer_steps": run.history.rows[-1].step,
+        "micro_batch_size": run.trainer.args.per_device_train_batch_size,
+        "accumulation_steps": run.trainer.args.gradient_accumulation_steps,
+        "processes": run.trainer.args.world_size,
+        "learning_rate": run.trainer.args.learning_rate,
+        "trainable_parameters": counts.trainable,
+        "trainable_body_parameters": counts.trainable_body,
+        "trainable_head_parameters": counts.trainable_head,
+        "total_parameters": counts.total,
+        "trainable_percent": round(counts.trainable_percent, 6),
+        "mixout_layers": run.mixout_layers,
+        "awp_steps": log.steps,
+        "awp_relative_step_mean": round(log.ratio_mean, 9),
+        "awp_relative_step_max": round(log.ratio_max, 9),
+        "awp_unmoved_share": round(log.unmoved_share, 9),
+    }
