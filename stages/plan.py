@@ -58,7 +58,7 @@ class Case(NamedTuple):
 
 def main() -> None:
     params, labels = load_params(), load_labels()
-    cases = cases_for(configurations(BASE_MODEL))
+    cases = cases_for(configurations(BASE_MODEL, params.plan.models))
     one_thread = {"mp_context": get_context("spawn"), "initializer": torch.set_num_threads, "initargs": (1,)}
     with ProcessPoolExecutor(os.cpu_count(), **one_thread) as pool:
         planned = pool.map(plan, cases, [params] * len(cases), [len(labels)] * len(cases))
@@ -77,7 +77,7 @@ def cases_for(configs: Mapping[str, PreTrainedConfig]) -> list[Case]:
 
 def plan(case: Case, params: Params, num_labels: int) -> tuple:
     """Return a row: the largest micro-batch that fits, or 0, and what the step takes with it, or with one text."""
-    config = configurations(BASE_MODEL)[case.model]
+    config = configurations(BASE_MODEL, params.plan.models)[case.model]
     model = unloaded_model(config, num_labels, registry.METHODS[case.method], params)
     if case.checkpointing:
         recompute_activations(model)

@@ -78,8 +78,8 @@ def trained(project, with_params):
 def in_this_process(monkeypatch):
     """Memory of the steps is read in the test's own process; a fresh one per method has its own test."""
 
-    def measure(method, params, labels, length, device):
-        return peak._peak_of_steps(method, params, labels, length, device, torch.get_num_threads())
+    def measure(*arguments):
+        return peak._peak_of_steps(*arguments, torch.get_num_threads())
 
     monkeypatch.setattr(benchmark, "measure_peak", measure)
 
@@ -131,7 +131,9 @@ def check_counted(memory: dict, params) -> None:
         assert memory[method]["optimizer_state_bytes"] == 8 * sum(trainable) + 4 * len(trainable)
         weights = next(Path("models", method).glob("*.safetensors"))
         assert memory[method]["checkpoint_bytes"] == weights.stat().st_size
-        assert (memory[method]["micro_batch_size"], memory[method]["length"]) == (2, 16)
+        assert [memory[method][key] for key in ("micro_batch_size", "accumulation_steps", "length")] == [2, 2, 16]
+        assert memory[method]["peak_training_memory_awp_mib"] > memory[method]["peak_training_memory_mib"]
+        assert memory[method]["awp_buffer_mib"] > 0
 
 
 def test_a_length_beyond_the_model_is_refused_before_anything_is_written(trained, with_params):

@@ -12,7 +12,7 @@ import yaml
 
 from tests.imports import ROOT
 
-STAGES = ["fetch", "prepare", "train_full", "train_lora", "train_adapter", "evaluate", "benchmark", "report"]
+STAGES = ["fetch", "prepare", "train_full", "train_lora", "train_adapter", "evaluate", "benchmark", "plan", "report"]
 SMALL = {
     "data": {"source": "csv"},
     "model": {"source": "local"},
@@ -20,6 +20,7 @@ SMALL = {
     "peft": {"rank": 2, "bottleneck": 4},
     "evaluate": {"bootstrap_samples": 200},
     "benchmark": {"batch_sizes": [1, 2], "lengths": [8, 16], "repeats": 2, "warmup": 1},
+    "plan": {"models": []},
 }
 
 
@@ -105,7 +106,7 @@ def test_metric_files_have_the_agreed_keys(project):
 
 def test_one_knob_reruns_what_depends_on_it(project):
     output = project.run("dvc", "exp", "run", "-S", "peft.rank=4")
-    assert ran(output) == ["train_lora", "evaluate", "benchmark", "report"]
+    assert ran(output) == ["train_lora", "evaluate", "benchmark", "plan", "report"]
     assert skipped(output) == ["fetch", "prepare", "train_full", "train_adapter"]
     body = project.json("metrics/lora.json")["trainable_body_parameters"]
     assert body == 2 * 4 * 4 * (32 + 32)  # layers, projections, rank, in + out

@@ -204,6 +204,10 @@ class BenchmarkParams(Section):
     warmup: Annotated[int, Field(ge=0)]
 
 
+class PlanParams(Section):
+    models: list[Literal["DistilBERT", "BERT-base", "RoBERTa-large"]]
+
+
 class ReportParams(Section):
     method: Literal["full", "lora", "adapter"]
 
@@ -220,4 +224,5 @@ class Params(Section):
     mixout: MixoutParams
     evaluate: EvaluateParams
     benchmark: BenchmarkParams
+    plan: PlanParams
     report: ReportParams

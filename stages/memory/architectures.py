@@ -1,5 +1,6 @@
 """Classifiers without weights: what the memory plan is made for, beside the encoder in models/base."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -31,10 +32,10 @@ PUBLISHED = {
 OWN = "this encoder"
 
 
-def configurations(base: Path) -> dict[str, PreTrainedConfig]:
-    """Return by name the configuration of the encoder in folder `base`, and those of the published ones."""
-    published = {name: AutoConfig.for_model(family, **sizes) for name, (family, sizes) in PUBLISHED.items()}
-    return {OWN: read_config(base), **published}
+def configurations(base: Path, published: Sequence[str]) -> dict[str, PreTrainedConfig]:
+    """Return by name the configuration of the encoder in folder `base`, and those of some `published` ones."""
+    others = {name: AutoConfig.for_model(PUBLISHED[name][0], **PUBLISHED[name][1]) for name in published}
+    return {OWN: read_config(base), **others}
 
 
 def unloaded_model(config: PreTrainedConfig, num_labels: int, method: ModuleType, params: Params) -> nn.Module:

@@ -77,7 +77,17 @@ def refusal(tmp_path):
         ({"awp.window_end": 1.5}, ["awp.window_end", "less than or equal to 1", "received 1.5"]),
         ({"awp.window_end": 0.4}, ["awp: window_start must lie before window_end", "window_start 0.5 and window_end 0.4"]),
         ({"report.method": "prefix"}, ["report.method", "'full', 'lora' or 'adapter'", "received 'prefix'"]),
-        ({"data.source": "sql"}, ["data.source", "'package' or 'csv'", "received 'sql'"]),
+        ({"data.source": "sql"}, ["data.source", "'package', 'csv' or 'hub'", "received 'sql'"]),
+        ({"data.source": "hub"}, ["data: source hub needs hub.revision", "received null", "git ls-remote"]),
+        ({"data.hub.revision": "main"}, ["data.hub.revision", "pattern '^[0-9a-f]{40}$'", "received 'main'"]),
+        ({"model.hub.revision": None}, ["model.hub.revision", "valid string", "received None"]),
+        ({"data.csv.text_column": "label"}, ["data.csv: every column can serve one purpose only", "'label', 'label'"]),
+        ({"train.micro_batch_size": "most"}, ["train.micro_batch_size: must be a whole number of 1 or more, or auto", "'most'"]),
+        ({"train.micro_batch_size": 0}, ["train.micro_batch_size: must be a whole number of 1 or more, or auto", "received 0"]),
+        ({"train.memory_budget_gib": 0}, ["train.memory_budget_gib", "greater than 0", "received 0"]),
+        ({"train.class_weights": "auto"}, ["train.class_weights", "'none' or 'balanced'", "received 'auto'"]),
+        ({"train.launcher": "rm -r"}, ["train.launcher", "torchrun", "received 'rm -r'"]),
+        ({"plan.models": ["GPT-4"]}, ["plan.models.0", "'BERT-base'", "received 'GPT-4'"]),
         ({"seed": 2**32}, ["seed", "less than 4294967296", "received 4294967296"]),
         ({"benchmark.lengths": []}, ["benchmark.lengths", "at least 1 item", "received []"]),
         ({"benchmark.lengths": [16, "64"]}, ["benchmark.lengths.1", "valid integer", "received '64'"]),
@@ -140,6 +150,22 @@ def test_no_file_and_a_folder_are_named(tmp_path):
         load_params(tmp_path)
 
 
+def test_contradictions_deep_in_a_faulty_block_are_listed_too(refusal):
+    message = refusal(changed({"data.csv.text_column": "label", "data.csv.path": "", "data.source": "hub", "data.limit": "x"}))
+    for part in ("4 fault(s)", "data.csv.path", "data.limit", "data.csv: every column", "data: source hub needs"):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    "launcher", ["python", "torchrun --standalone --nproc-per-node=2", "accelerate launch --cpu --num_processes=2"]
+)
+def test_launchers_and_auto_are_accepted(tmp_path, launcher):
+    content = changed({"train.launcher": launcher, "train.micro_batch_size": "auto"})
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
+    train = load_params(tmp_path / "params.yaml").train
+    assert (train.launcher, train.micro_batch_size) == (launcher, "auto")
+
+
 @pytest.mark.parametrize("spelling", ["5e-05", "5e-5", "'5e-05'", "5.0e-5", "0.00005"])
 def test_every_spelling_of_a_number_is_accepted(tmp_path, spelling):
     text = (ROOT / "params.yaml").read_text().replace("full: 5.0e-5", f"full: {spelling}")
@@ -190,7 +216,7 @@ def check(path) -> bool:
     assert isinstance(params, Params)
     data, train, awp = params.data, params.train, params.awp
     assert data.train_fraction + data.validation_fraction + data.test_fraction == pytest.approx(1, abs=2e-6)
-    assert train.accumulation_steps * train.micro_batch_size == train.batch_size
+    assert train.micro_batch_size == "auto" or train.batch_size % train.micro_batch_size == 0
     assert 0 <= awp.window_start < awp.window_end <= 1
     given_values = yaml.safe_load(path.read_text(encoding="utf-8"))
     for leaf in leaves(params.model_dump()):

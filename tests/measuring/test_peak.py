@@ -11,6 +11,7 @@ import torch
 from stages.errors import UserError
 from stages.measuring import peak
 from stages.measuring.peak import measure_peak
+from stages.memory.budget import Batching
 from tests.imports import ROOT
 
 MIB = 2**20
@@ -39,7 +40,7 @@ def test_reset_forgets_the_peak_before():
 
 
 def test_a_fresh_process_reports_both_kinds_of_step(project, params):
-    peaks = measure_peak("lora", params, ["negative", "positive"], 8, CPU)
+    peaks = measure_peak("lora", params, ["negative", "positive"], Batching(2, 2), 8, CPU)
     assert list(peaks) == ["peak_training_memory_mib", "peak_training_memory_awp_mib"]
     assert all(0 < value < 500 for value in peaks.values())
 
@@ -51,7 +52,7 @@ def kill_yourself(*_) -> None:
 def test_a_killed_process_is_a_users_error(monkeypatch, params):
     monkeypatch.setattr(peak, "_peak_of_steps", kill_yourself)
     with pytest.raises(UserError, match="lower train.micro_batch_size"):
-        measure_peak("full", params, ["negative", "positive"], 8, CPU)
+        measure_peak("full", params, ["negative", "positive"], Batching(2, 2), 8, CPU)
 
 
 def test_the_environment_is_as_before(monkeypatch):

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from stages.measuring.inputs import RandomInputs
-from stages.measuring.training_step import TrainingStep, micro_batch_loss, time_training_steps
+from stages.measuring.training_step import TrainingStep, time_training_steps
+from stages.memory.budget import Batching
+from stages.memory.step import micro_batch_loss
 from stages.methods.registry import METHODS
 
 LABELS = ["negative", "positive"]
@@ -43,10 +45,9 @@ def test_accumulated_micro_batches_weigh_as_much_as_one(tiny_bert):
     assert tiny_bert.classifier.weight.grad is None
 
 
-def test_every_method_is_timed_plain_and_with_awp(project, params, with_params):
+def test_every_method_is_timed_plain_and_with_awp(project, params):
     steps = {name: TrainingStep(METHODS[name].build(params, LABELS), 1.0, 0.01) for name in METHODS}
-    train = with_params(train={"batch_size": 4, "micro_batch_size": 2}).train
-    times = time_training_steps(steps, INPUTS, train, 8, repeats=2)
+    times = time_training_steps(steps, INPUTS, dict.fromkeys(METHODS, Batching(2, 2)), 8, repeats=2)
     assert {name: sorted(kinds) for name, kinds in times.items()} == {name: ["awp", "plain"] for name in METHODS}
     assert all(value > 0 for kinds in times.values() for value in kinds.values())
     assert all(step.awp.log.steps == 3 * 2 for step in steps.values())  # warm-up and 2 rounds, 2 micro-batches each

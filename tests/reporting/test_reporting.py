@@ -1,11 +1,15 @@
 """The report's phrases follow the numbers, and its tables hold them."""
 
+from dataclasses import replace
+from itertools import product
+
 import pandas as pd
 import pytest
 
 from stages.config import METHODS
 from stages.plotting.style import METHOD_LABELS
 from stages.report import render
+from stages.reporting import memory as memory_part
 from stages.reporting import origins, phrases, tables
 from stages.reporting.facts import Facts
 
@@ -23,12 +27,23 @@ def quality(f1: float, difference: tuple[float, float, float], trainable: int) -
     }  # fmt: skip
 
 
+def plan() -> pd.DataFrame:
+    """This encoder takes the whole batch; a large one takes 2 texts, or none with full fine-tuning."""
+    rows = []
+    for model, method in product(("this encoder", "large"), METHODS):
+        size = 32 if model == "this encoder" else 2 * (method != "full")
+        rows += [(model, method, awp, recompute, size, 32 // size if size else 0, 4.0, 768, 1000.0)
+                 for awp, recompute in product((False, True), (False, True))]  # fmt: skip
+    columns = "model method awp gradient_checkpointing micro_batch_size accumulation_steps budget_gib reserve_mib peak_mib"
+    return pd.DataFrame(rows, columns=columns.split())
+
+
 def memory(gradients: float, activations: float) -> dict:
     peak = 100 + 3 * gradients + activations
     return {
         "trainable_parameters": 1, "checkpoint_bytes": 1, "micro_batch_size": 16, "length": 128, "weights_mib": 100.0,
         "gradients_mib": gradients, "optimizer_state_mib": 2 * gradients, "activations_mib": activations,
-        "peak_training_memory_mib": peak, "peak_mib_by_micro_batch": {"micro_batch_16": peak, "micro_batch_32": 2 * peak},
+        "peak_training_memory_awp_mib": peak + 10, "awp_buffer_mib": 10.0, "peak_training_memory_mib": peak, "peak_mib_by_micro_batch": {"micro_batch_16": peak, "micro_batch_32": 2 * peak},
     }  # fmt: skip
 
 
@@ -36,14 +51,15 @@ def memory(gradients: float, activations: float) -> dict:
 def facts(params) -> Facts:
     training = {
         "epochs_trained": 4, "best_epoch": 2, "awp_steps": 5, "awp_relative_step_mean": 0.01, "awp_relative_step_max": 0.01,
-        "awp_unmoved_share": 0.0, "mixout_layers": 1, "learning_rate": 1e-3,
+        "awp_unmoved_share": 0.0, "mixout_layers": 1, "learning_rate": 1e-3, "micro_batch_size": 16, "accumulation_steps": 2,
+        "processes": 1,
     }  # fmt: skip
     epochs = range(1, 5)
     columns = ("train_loss", "validation_loss", "accuracy", "precision", "recall", "f1")
     curve = pd.DataFrame({"epoch": epochs} | {column: [0.5] * 4 for column in columns})
     pairs = pd.DataFrame({"actual": ["a", "a", "b"], "predicted": ["a", "b", "b"]})
     benchmark = {arm: {"throughput_examples_per_s": 100.0, "training_step_ms": 20.0, "training_step_awp_ms": 30.0,
-                       "training_step_length": 26, "peak_training_memory_mib": 321.0} for arm in METHOD_LABELS}  # fmt: skip
+                       "training_step_length": 26, "peak_training_memory_mib": 321.0, "peak_training_memory_awp_mib": 330.0} for arm in METHOD_LABELS}  # fmt: skip
     ratios = {"full": 1.0, "lora": 1.2, "lora_merged": 1.0, "adapter": 1.1}
     latency = [
         (arm, size, length, 10.0 * ratio, 12.0, ratio, ratio - 0.02, ratio + 0.02)
@@ -71,7 +87,8 @@ def facts(params) -> Facts:
         params=params,
         data={"rows_read": 5000, "dropped_empty": 1, "dropped_near_tie": 2, "dropped_duplicate": 3, "dropped_conflicting": 4,
               "dropped_limit": 0, "train_rows": 3500, "validation_rows": 500, "test_rows": 1000, "token_length_p50": 26,
-              "token_length_p95": 46, "token_length_max": 79, "truncated_percent": 0.25},
+              "token_length_p95": 46, "token_length_max": 79, "truncated_percent": 0.25}
+        | {f"{split}_rows_{name}": share * 500 for split, share in (("train", 3.5), ("validation", 0.5), ("test", 1)) for name in "ab"},
         quality={"full": quality(0.88, (0, 0, 0), 900), "lora": quality(0.86, (-0.02, -0.03, -0.01), 20),
                  "adapter": quality(0.875, (-0.005, -0.015, 0.005), 30)},
         training={method: training for method in METHODS},
@@ -80,6 +97,7 @@ def facts(params) -> Facts:
         reports={method: f"report of {method}\n" for method in METHODS},
         memory={"full": memory(80, 500), "lora": memory(1, 450), "adapter": memory(2, 510),
                 "lora_merged": {"max_abs_logit_difference": 1e-6}},
+        plan=plan(),
         benchmark={"machine": {"device": "cpu", "cpu": "some cpu", "threads": 2}} | benchmark,
         latency=pd.DataFrame(latency, columns=names),
         learning_rates=pd.DataFrame(
@@ -122,18 +140,35 @@ def test_latency_is_told_in_exactly_five_lines_with_the_measured_ratios(facts):
 
 
 def test_memory_savings_follow_the_prediction(facts):
-    assert "237 MiB less for gradients and optimizer state, 50 MiB less of activations, 34 % less" in phrases.memory_saving(
+    assert "237 MiB less for gradients and optimizer state, 50 MiB less of activations, 34 % less" in memory_part.saving(
         facts, "lora"
     )
-    assert "10 MiB more of activations" in phrases.memory_saving(facts, "adapter")
+    assert "10 MiB more of activations" in memory_part.saving(facts, "adapter")
 
 
-def test_what_fits_into_4_gb_follows_the_prediction(facts):
-    assert "even a micro-batch of 32 (1,680 MiB) fits" in phrases.fits_in_4_gb(facts)
-    facts.memory["full"]["peak_mib_by_micro_batch"] = {"micro_batch_8": 3000.0, "micro_batch_16": 5000.0}
-    assert "up to a micro-batch of 8 (3,000 MiB)" in phrases.fits_in_4_gb(facts)
-    facts.memory["full"]["peak_mib_by_micro_batch"] = {"micro_batch_8": 6000.0}
-    assert "at none of these sizes" in phrases.fits_in_4_gb(facts)
+def test_what_fits_into_the_budget_follows_the_plan(facts):
+    assert memory_part.fits_in_budget(facts).endswith("full fine-tuning 32, LoRA 32, adapter 32 of 32 texts")
+    assert "| large, LoRA | 2 x 16, 1,000 | 2 x 16, 1,000 |" in memory_part.plan(facts)
+    assert "| large, full fine-tuning | none (1 takes 1,000) |" in memory_part.plan(facts)
+    assert memory_part.not_fitting(facts) == "Not even one text at a time fits for large with full fine-tuning (in no variant)."
+    facts.plan.loc[(facts.plan["model"] == "large") & facts.plan["awp"], "micro_batch_size"] = 2
+    assert "full fine-tuning (plain, checkpointing)." in memory_part.not_fitting(facts)
+    facts.plan["micro_batch_size"] = 2
+    assert memory_part.not_fitting(facts) == "Every one of these trainings fits."
+    cannot = facts.plan[~facts.plan["gradient_checkpointing"]].reset_index(drop=True)
+    assert "| cannot |" in memory_part.plan(replace(facts, plan=cannot))
+
+
+def test_the_cut_of_the_batch_is_told_as_training_took_it(facts):
+    assert memory_part.batching(facts) == "16 pass through the model at a time (2 micro-batches)"
+    facts.training["lora"] = facts.training["lora"] | {"micro_batch_size": 8, "processes": 2}
+    assert "with LoRA 8 pass through the model at a time (2 micro-batches in each of 2 processes)" in memory_part.batching(facts)
+
+
+def test_the_error_of_the_prediction_is_told(facts):
+    for method in METHODS:
+        facts.memory[method].update(peak_training_memory_mib=300.0, peak_training_memory_awp_mib=330.0)
+    assert memory_part.error(facts) == "The measured peaks lie +0.0 % to +7.0 % from the predicted ones"
 
 
 def test_truncation_is_told_as_it_was(facts):
