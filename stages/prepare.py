@@ -20,7 +20,7 @@ from stages.preparation.rated import LABELS, MAIN_FILE, TRANSFER_FILES, read_rat
 from stages.preparation.rows import Row
 from stages.preparation.splitting import limited, split, strata
 from stages.preparation.statistics import class_statistics, length_statistics, majority_statistics, row_statistics
-from stages.preparation.tokenizing import check_model, encode, write_arrow
+from stages.preparation.tokenizing import check_model, write_tokenized
 from stages.running import run_stage
 from stages.tokenized import SPLITS, load_tokenizer
 
@@ -44,8 +44,7 @@ def main() -> None:
     lengths = {}
     with replaced_folder(PROCESSED) as folder:
         for name, rows in sets.items():
-            ids, lengths[name] = encode(tokenizer, [row.text for row in rows], params.data.max_length)
-            write_arrow(folder / f"{name}.arrow", rows, ids)
+            lengths[name] = write_tokenized(folder / f"{name}.arrow", rows, tokenizer, params.data.max_length)
         write_json(folder / "labels.json", {"labels": corpus.names, "transfer": list(corpus.rows)[1:]})
     write_json(METRICS / "data.json", describe(corpus, sets, lengths, params))
     print("rows: " + ", ".join(f"{name} {len(rows)}" for name, rows in sets.items()))

@@ -14,7 +14,7 @@ from stages.files import read_json
 from stages.methods.families import family_of
 from stages.preparation.rows import Row
 
-BATCH = 1000  # texts per call of the tokenizer and rows per record batch
+BATCH = 1000  # rows of a call of the tokenizer, and of a record batch
 SCHEMA = pa.schema([("text", pa.string()), ("label", pa.int64()), ("input_ids", pa.list_(pa.int32())), ("length", pa.int32())])
 
 
@@ -42,37 +42,42 @@ def check_model(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Path
         )
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_length: int) -> tuple[list[list[int]], np.ndarray]:
+def write_tokenized(
+    path: Path, rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> np.ndarray:
+    """Write rows and their token ids as an Arrow IPC stream, and return how many tokens each had before truncation, shape (N,).
+
+    `datasets.Dataset.from_file` maps the stream into memory. It holds no metadata, so that equal rows give equal bytes. Rows are
+    tokenized and written batch by batch: the ids of a large file are never all in memory.
+    """
+    lengths = [np.empty(0, dtype=np.int64)]
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
+        for batch in _batches(rows):
+            ids, whole = encode(tokenizer, [row.text for row in batch], max_length)
+            lengths.append(whole)
+            columns = [
+                pa.array([row.text for row in batch], pa.string()),
+                pa.array([row.label for row in batch], pa.int64()),
+                pa.array(ids, pa.list_(pa.int32())),
+                pa.array(map(len, ids), pa.int32()),
+            ]
+            writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
+    return np.concatenate(lengths)
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: int) -> tuple[list[list[int]], np.ndarray]:
     """Return the token ids of each text, and how many tokens it had before truncation, shape (N,).
 
     Special tokens are included and counted; ids are truncated to `max_length` and not padded.
     """
-    ids, lengths = [], []
-    for batch in _batches(texts):
-        whole = _token_ids(tokenizer, batch)
-        lengths += map(len, whole)
-        longer = [i for i, tokens in enumerate(whole) if len(tokens) > max_length]
-        if longer:
-            cut = _token_ids(tokenizer, [batch[i] for i in longer], truncation=True, max_length=max_length)
-            for i, tokens in zip(longer, cut, strict=True):
-                whole[i] = tokens
-        ids += whole
-    return ids, np.array(lengths, dtype=np.int64)
-
-
-def write_arrow(path: Path, rows: Sequence[Row], input_ids: Sequence[list[int]]) -> None:
-    """Write rows and their token ids as an Arrow IPC stream, which `datasets.Dataset.from_file` maps into memory.
-
-    The stream holds no metadata, so that equal rows give equal bytes.
-    """
-    columns = [
-        pa.array([row.text for row in rows], pa.string()),
-        pa.array([row.label for row in rows], pa.int64()),
-        pa.array(input_ids, pa.list_(pa.int32())),
-        pa.array(map(len, input_ids), pa.int32()),
-    ]
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
-        writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA), max_chunksize=BATCH)
+    ids = _token_ids(tokenizer, texts)
+    lengths = np.array([len(tokens) for tokens in ids], dtype=np.int64)
+    longer = np.flatnonzero(lengths > max_length).tolist()
+    if longer:
+        cut = _token_ids(tokenizer, [texts[i] for i in longer], truncation=True, max_length=max_length)
+        for i, tokens in zip(longer, cut, strict=True):
+            ids[i] = tokens
+    return ids, lengths
 
 
 def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str], **truncation) -> list[list[int]]:
@@ -81,7 +86,7 @@ def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str], **truncatio
     return tokenizer(texts, padding=False, return_attention_mask=False, verbose=False, **options)["input_ids"]
 
 
-def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    starts = range(0, len(texts), BATCH)
+def _batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    starts = range(0, len(rows), BATCH)
     for start in tqdm(starts, desc="tokenizing", unit=f"x{BATCH}", disable=None, leave=False):
-        yield list(texts[start : start + BATCH])
+        yield rows[start : start + BATCH]
