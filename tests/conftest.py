@@ -14,6 +14,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from stages.config import Params, load_params
 from tests.imports import ROOT
+from tests.project import Project, make_project
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +61,12 @@ def project(tmp_path, monkeypatch, tiny_bert) -> Path:
     monkeypatch.chdir(tmp_path)
     tiny_bert.bert.save_pretrained("models/base")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory) -> Project:
+    """A clone in which the whole pipeline has run on the examples; a test leaves it as it found it."""
+    return make_project(tmp_path_factory.mktemp("clone"))
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from stages.config import Params, load_params
 from stages.memory.budget import choose_batching
 from stages.memory.recompute import recompute_activations
 from stages.methods.counting import count_parameters, head_modules
-from stages.paths import SAVE_POINTS
 from stages.processes import is_main_process, process_index
 from stages.provenance import origin
 from stages.regularization.mixout import apply_mixout
@@ -24,7 +23,7 @@ from stages.training.early_stopping import EarlyStopping
 from stages.training.history import History, ProgressBar
 from stages.training.loss import balanced_class_weights
 from stages.training.results import Run, write_results
-from stages.training.save_point import SavePoint
+from stages.training.save_point import SavePoint, save_point_of
 from stages.training.trainer import FineTuningTrainer
 
 
@@ -34,11 +33,13 @@ def train(method: ModuleType) -> None:
     labels, tokenizer = load_labels(), load_tokenizer()
     # before training: what is edited while it runs has no part in it
     comes_from = origin(f"train_{method.NAME}", params)
-    point = SavePoint(SAVE_POINTS / f"{method.NAME}.safetensors", comes_from["inputs"])
+    point = save_point_of(method.NAME, comes_from["inputs"])
     run = fit(method, params, labels, tokenizer, load_split("train"), point)
     if is_main_process():
         write_results(method, params, labels, tokenizer, run, comes_from)
         point.remove()  # only now: if writing the results failed, the next start need not train again
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def fit(method: ModuleType, params: Params, labels: list[str], tokenizer, rows: Dataset, point: SavePoint | None = None) -> Run:

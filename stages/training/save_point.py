@@ -1,5 +1,6 @@
 """The file from which an interrupted training goes on: replaced whole, and of use to the very same training only."""
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -8,6 +9,10 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+from stages.paths import SAVE_POINTS
+
+KEPT = 4  # states of queued experiments that were killed
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,20 @@ class Saved:
     state: dict
 
 
+def save_point_of(method: str, inputs: dict[str, str]) -> "SavePoint":
+    """Return where the training of `method` with these inputs saves.
+
+    In a checkout that is one file a method. An experiment of DVC's queue runs in a folder below .dvc/tmp/exps of the checkout that
+    is gone when it fails: its state is kept in the checkout itself, under a name of its own, so that the same experiment, put into
+    the queue again, goes on.
+    """
+    queue = next((folder for folder in Path.cwd().parents if folder.parts[-3:] == (".dvc", "tmp", "exps")), None)
+    if queue is None:
+        return SavePoint(SAVE_POINTS / f"{method}.safetensors", inputs)
+    key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+    return SavePoint(queue.parents[2] / SAVE_POINTS / "queue" / f"{method}-{key}.safetensors", inputs, KEPT)
+
+
 class SavePoint:
     """One safetensors file that holds the last saved state of one training.
 
@@ -26,11 +45,13 @@ class SavePoint:
     Args:
         path: the file; it stands outside the stage's outs, which DVC deletes before the stage runs.
         inputs: everything that determines the result (`stages.provenance.stage_inputs`); a state with other inputs is not used.
+        kept: if given, so many files may lie beside each other; writing removes the oldest of more.
     """
 
-    def __init__(self, path: Path, inputs: dict[str, str]):
+    def __init__(self, path: Path, inputs: dict[str, str], kept: int | None = None):
         self.path = path
         self.inputs = inputs
+        self.kept = kept
 
     def read(self) -> Saved | None:
         """Return the saved state, or None where there is none, it is damaged, or belongs to other inputs (it says which)."""
@@ -67,6 +88,7 @@ class SavePoint:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, self.path)
+            self._remove_oldest()
         except SafetensorError as error:
             raise OSError(f"{temporary}: {error}") from error
         finally:
@@ -76,6 +98,12 @@ class SavePoint:
         """Forget the state: the training has ended and its results stand."""
         self.path.unlink(missing_ok=True)
         self._temporary.unlink(missing_ok=True)  # of a process that was killed while it wrote
+
+    def _remove_oldest(self) -> None:
+        if self.kept is not None:
+            beside = sorted(self.path.parent.glob(f"*{self.path.suffix}"), key=lambda path: path.stat().st_mtime)
+            for path in beside[: -self.kept]:
+                path.unlink(missing_ok=True)
 
     @property
     def _temporary(self) -> Path:

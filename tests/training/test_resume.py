@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import resource
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ from stages.methods.registry import METHODS
 from stages.paths import SAVE_POINTS
 from stages.provenance import stage_inputs
 from stages.training import run
-from stages.training.save_point import Saved, SavePoint
+from stages.training.save_point import KEPT, Saved, SavePoint, save_point_of
 from tests.imports import ROOT
 from tests.training.tiny import prepare, results, write_params
 
@@ -218,6 +219,25 @@ def test_a_damaged_point_is_not_used(point, damage, capsys):
     point.path.write_bytes(damage(point.path.read_bytes()))
     assert point.read() is None
     assert "no usable state" in capsys.readouterr().out
+
+
+def test_queued_experiments_keep_their_states_in_the_checkout_one_each_and_not_too_many(tmp_path, monkeypatch):
+    folder = tmp_path / ".dvc/tmp/exps/tmp1"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    points = [save_point_of("lora", {"parameter peft.rank": str(rank)}) for rank in range(KEPT + 2)]
+    for age, point in enumerate(points):
+        point.write(Saved({"w": torch.tensor(age)}, {}))
+        os.utime(point.path, (age, age))
+    assert [point.read() is not None for point in points] == [False, False] + [True] * KEPT
+    assert {point.path.parent for point in points} == {tmp_path / SAVE_POINTS / "queue"}
+    shutil.rmtree(folder)  # as DVC does with a failed experiment's folder
+    other = tmp_path / ".dvc/tmp/exps/tmp2"
+    other.mkdir()
+    monkeypatch.chdir(other)
+    assert save_point_of("lora", points[-1].inputs).read().tensors["w"] == KEPT + 1
+    monkeypatch.chdir(tmp_path)
+    assert save_point_of("lora", points[-1].inputs).path == SAVE_POINTS / "lora.safetensors"
 
 
 def test_a_point_holds_no_more_than_weights_best_weights_and_optimizer(copies, monkeypatch):

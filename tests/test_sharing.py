@@ -1,0 +1,44 @@
+"""More than one experiment, and more than one clone: DVC's queue and a remote, as README shows them."""
+
+import time
+
+from tests.project import Project, ran
+
+
+def finished_queue(pipeline: Project) -> str:
+    """Start the queue, wait until it is empty, and return its final state."""
+    pipeline.run("dvc", "queue", "start")
+    for _ in range(180):
+        status = pipeline.run("dvc", "queue", "status")
+        if "Queued" not in status and "Running" not in status:
+            return status
+        time.sleep(1)
+    raise AssertionError(f"the queue did not end:\n{status}")
+
+
+def test_a_sweep_in_the_queue_runs_each_experiment_in_a_folder_of_its_own(pipeline):
+    """The headline is the cheapest thing to sweep; nothing is trained for it."""
+    pipeline.run("dvc", "exp", "run", "--queue", "-S", "report.method=lora,adapter")
+    status = finished_queue(pipeline)
+    assert status.count("Success") == 2 and "Failed" not in status
+    assert pipeline.run("git", "status", "--porcelain") == ""  # this checkout was not touched
+    shown = pipeline.run("dvc", "exp", "show", "--csv", "--drop", "metrics/.*")
+    assert {line.split(",")[-1] for line in shown.splitlines()} >= set() and "lora" in shown and "adapter" in shown
+    pipeline.run("dvc", "exp", "remove", "--all-commits")
+
+
+def test_models_come_from_a_remote_and_nobody_trains_again(pipeline, tmp_path):
+    """A second local folder stands in for the bucket."""
+    store, clone = tmp_path / "store", Project(tmp_path / "clone")
+    pipeline.run("dvc", "remote", "add", "--default", "store", str(store))
+    pipeline.run("dvc", "push", "--quiet")
+    pipeline.commit()
+    pipeline.run("git", "clone", "--quiet", str(pipeline.folder), str(clone.folder))
+    assert not (clone.folder / "models/full").exists()
+    clone.run("dvc", "pull", "--quiet")
+    for method in ("full", "lora", "adapter"):
+        (weights,) = (clone.folder / f"models/{method}").glob("*.safetensors")
+        assert weights.read_bytes() == (pipeline.folder / f"models/{method}" / weights.name).read_bytes()
+    assert ran(clone.run("dvc", "repro")) == []
+    text = clone.run("python", "-m", "stages.predict", "--method", "lora", "--format", "csv", "it works")
+    assert text.splitlines()[0].startswith("label")
