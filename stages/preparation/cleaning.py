@@ -15,12 +15,10 @@ In this order:
 """
 
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
-from hashlib import blake2b
 
-from stages.preparation.rows import Row
+import numpy as np
+
+from stages.tokenized import SPLITS
 
 
 def normalise(text: str) -> str:
@@ -33,58 +31,49 @@ def identity(text: str) -> str:
     return normalise(text).casefold()
 
 
-def clean(
-    rows: Iterable[Row], main: AbstractSet[str] | None = None, splits: tuple[str, ...] = ("train",)
-) -> tuple[list[Row], dict[str, int]]:
-    """Return the rows that the rules above keep, and how many rows each rule dropped.
-
-    Rows come in the order in which their texts are first seen. Every row is read once, and a text that is clean already is
-    not copied.
+def choose(
+    labels: np.ndarray, places: np.ndarray, keys: np.ndarray, main: np.ndarray | None = None, splits: tuple[str, ...] = ("train",)
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Return the indices of the rows that rules 3 to 5 keep, ascending, and how many rows each rule dropped.
 
     Args:
-        main: for a transfer set, the `identity` of every text of the main data.
+        labels: class indices, shape (N,).
+        places: positions in `SPLITS` of the splits that the rows were given for, shape (N,).
+        keys: equal for texts that count as the same, shape (N,).
+        main: for a transfer set, the keys of all texts of the main data.
         splits: those that were given; of more than one, `in_other_split` counts what rules 3 and 4 drop from a split for a
             text that another keeps.
     """
-    dropped = {"empty": 0, "near_tie": 0, "conflicting": 0, "duplicate": 0}
-    dropped |= {"in_main": 0} if main is not None else {}
-    dropped |= {"in_other_split": 0} if len(splits) > 1 else {}
-    groups: dict[bytes, list[Row]] = defaultdict(list)
-    for row in rows:
-        text = normalise(row.text)
-        if not text:
-            dropped["empty"] += 1
-        elif row.label is None:
-            dropped["near_tie"] += 1
-        else:
-            groups[_key(text)].append(row if text == row.text else row._replace(text=text))
-    kept = []
-    for group in groups.values():
-        stay = _stay(group, dropped)
-        if stay and main is not None and identity(stay[0].text) in main:
-            dropped["in_main"] += 1
-        else:
-            kept += stay
-    return kept, dropped
+    groups = np.unique(keys, return_inverse=True)[1]
+    tested = _any(groups, places == SPLITS.index("test"))[groups]  # of each row: whether a test row has its text
+    conflicting = ~tested & _differ(groups, labels)[groups]
+    validated = _any(groups, places == SPLITS.index("validation"))[groups]
+    home = np.where(tested, SPLITS.index("test"), np.where(validated, SPLITS.index("validation"), SPLITS.index("train")))
+    elsewhere = ~conflicting & (places != home)
+    kept = np.flatnonzero(~conflicting & ~elsewhere)
+    once = np.sort(np.concatenate([kept[tested[kept]], _firsts(kept[~tested[kept]], groups)]))
+    dropped = {"conflicting": int(conflicting.sum()), "duplicate": len(kept) - len(once)}
+    if main is not None:
+        new = once[~np.isin(keys[once], main)]
+        dropped["in_main"] = len(once) - len(new)
+        once = new
+    if len(splits) > 1:
+        dropped["in_other_split"] = int(elsewhere.sum())
+    return once, dropped
 
 
-def _stay(group: list[Row], dropped: dict[str, int]) -> list[Row]:
-    """Return which rows of one text stay, and count the others in `dropped`."""
-    if len(group) == 1:
-        return group
-    tests = [row for row in group if row.split == "test"]
-    if not tests and len({row.label for row in group}) > 1:
-        dropped["conflicting"] += len(group)
-        return []
-    home = tests or [row for row in group if row.split == "validation"] or group
-    if len(home) < len(group):
-        dropped["in_other_split"] += len(group) - len(home)
-    if tests:
-        return tests
-    dropped["duplicate"] += len(home) - 1
-    return home[:1]
+def _any(groups: np.ndarray, flags: np.ndarray) -> np.ndarray:
+    """Of each group, whether one of its rows has the flag."""
+    return np.bincount(groups, flags, minlength=1) > 0
 
 
-def _key(text: str) -> bytes:
-    """A digest of a normalised text's identity: as good as the text to tell texts apart, and it holds no second copy."""
-    return blake2b(identity(text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _differ(groups: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Of each group, whether its rows have different labels."""
+    first = np.zeros(groups.max(initial=0) + 1, dtype=labels.dtype)
+    first[groups] = labels  # some row's
+    return _any(groups, labels != first[groups])
+
+
+def _firsts(rows: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Of the `rows`, the first of each group."""
+    return rows[np.unique(groups[rows], return_index=True)[1]]

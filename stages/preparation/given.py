@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from stages.config.schema import DataParams
 from stages.errors import UserError
 from stages.preparation.rows import Row
+from stages.preparation.store import StoredRows
 from stages.preparation.table import Record, read_csv, short
 from stages.tokenized import SPLITS
 
@@ -24,18 +26,21 @@ MANY_CLASSES = 20
 
 
 class Given(NamedTuple):
-    """Rows, the names of the splits that the user gave (train always), and the class names; a label is a position there."""
+    """The rows, the names of the splits that the user gave (train always), and the class names; a label is a position there."""
 
-    rows: list[Row]
+    rows: StoredRows
     splits: tuple[str, ...]
     names: list[str]
 
 
-def read_given(folder: Path, params: DataParams) -> Given:
-    """Return the rows that `fetch` left in `folder` for the source csv or hub, train first, then validation, then test.
+def read_given(folder: Path, params: DataParams, store: Path) -> Given:
+    """Read the rows that `fetch` left in `folder` for the source csv or hub, train first, then validation, then test.
 
     Class names are those that occur in any split. They keep the order that a data set of the Hub declares; others are sorted
     numerically if all are integers, else by code point.
+
+    Args:
+        store: the file in which the texts are put.
 
     Raises:
         UserError: as `read_csv`; a file is missing or has no rows, no row is for train, there is only one class, or so many
@@ -43,24 +48,29 @@ def read_given(folder: Path, params: DataParams) -> Given:
     """
     files = csv_files(folder, params) if params.source == "csv" else arrow_files(folder)
     declared = None if params.source == "csv" else declared_names(files["train"])
-    texts, labels, splits = [], [], []
     index: dict[str, int] = {}  # in the order in which classes turn up
-    for split, path in files.items():
-        before = len(texts)
-        for record in read_csv(path, params.csv) if params.source == "csv" else read_arrow(path):
-            texts.append(record.text)
-            labels.append(index.setdefault(record.label, len(index)))
-            splits.append(record.split or split)
-        if len(texts) == before and split != "train":
-            raise UserError(f"{path}: has no rows; add some, or leave {split} out, then it is cut from train")
+    found: set[str] = set()
+    rows = StoredRows(store, _rows(files, params, index, found))
     names = sort_labels(set(index)) if declared is None else [name for name in dict.fromkeys(declared) if name in index]
     column = f"data.{params.source}.label_column"
-    _check_classes(files["train"], column, getattr(params, params.source).label_column, names, len(labels))
-    position = {index[name]: i for i, name in enumerate(names)}
-    if "train" not in splits:
+    _check_classes(files["train"], column, getattr(params, params.source).label_column, names, rows.read)
+    if "train" not in found:
         raise UserError(f"{files['train']}: no row has train in column {params.csv.split_column!r}; some must, all methods train")
-    rows = [Row(text, position[label], split) for text, label, split in zip(texts, labels, splits, strict=True)]
-    return Given(rows, tuple(name for name in SPLITS if name in splits), names)
+    position = {name: i for i, name in enumerate(names)}
+    rows.labels = np.array([position[name] for name in index], dtype=np.int64)[rows.labels]
+    return Given(rows, tuple(name for name in SPLITS if name in found), names)
+
+
+def _rows(files: dict[str, Path], params: DataParams, index: dict[str, int], found: set[str]) -> Iterator[Row]:
+    """Yield the rows of all files; a label is its number in `index`, which grows; `found` collects the splits."""
+    for split, path in files.items():
+        count = 0
+        for record in read_csv(path, params.csv) if params.source == "csv" else read_arrow(path):
+            count += 1
+            found.add(record.split or split)
+            yield Row(record.text, index.setdefault(record.label, len(index)), record.split or split)
+        if not count and split != "train":
+            raise UserError(f"{path}: has no rows; add some, or leave {split} out, then it is cut from train")
 
 
 def csv_files(folder: Path, params: DataParams) -> dict[str, Path]:

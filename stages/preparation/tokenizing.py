@@ -1,6 +1,6 @@
 """Turn texts into token ids, and write them to files whose bytes depend on nothing else."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,7 @@ from transformers import AutoConfig, PreTrainedTokenizerBase
 from stages.errors import UserError
 from stages.files import read_json
 from stages.methods.families import family_of
-from stages.preparation.rows import Row
 
-BATCH = 1000  # rows of a call of the tokenizer, and of a record batch
 SCHEMA = pa.schema([("text", pa.string()), ("label", pa.int64()), ("input_ids", pa.list_(pa.int32())), ("length", pa.int32())])
 
 
@@ -43,25 +41,30 @@ def check_model(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Path
 
 
 def write_tokenized(
-    path: Path, rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, max_length: int
+    path: Path, batches: Iterable[list[str]], labels: np.ndarray, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> np.ndarray:
-    """Write rows and their token ids as an Arrow IPC stream, and return how many tokens each had before truncation, shape (N,).
+    """Write texts, labels and token ids as an Arrow IPC stream; return how many tokens each had before truncation, shape (N,).
 
-    `datasets.Dataset.from_file` maps the stream into memory. It holds no metadata, so that equal rows give equal bytes. Rows are
-    tokenized and written batch by batch: the ids of a large file are never all in memory.
+    `datasets.Dataset.from_file` maps the stream into memory. It holds no metadata, so that equal rows give equal bytes. A batch
+    is tokenized and written before the next is read: neither texts nor ids of a large file are ever all in memory.
+
+    Args:
+        batches: lists of texts.
+        labels: class indices of all of them, shape (N,).
     """
-    lengths = [np.empty(0, dtype=np.int64)]
+    lengths, done = [np.empty(0, dtype=np.int64)], 0
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
-        for batch in _batches(rows):
-            ids, whole = encode(tokenizer, [row.text for row in batch], max_length)
-            lengths.append(whole)
+        for texts in tqdm(batches, desc="tokenizing", unit="batch", disable=None, leave=False):
+            ids, whole = encode(tokenizer, texts, max_length)
             columns = [
-                pa.array([row.text for row in batch], pa.string()),
-                pa.array([row.label for row in batch], pa.int64()),
+                pa.array(texts, pa.string()),
+                pa.array(labels[done : done + len(texts)], pa.int64()),
                 pa.array(ids, pa.list_(pa.int32())),
                 pa.array(map(len, ids), pa.int32()),
             ]
             writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
+            lengths.append(whole)
+            done += len(texts)
     return np.concatenate(lengths)
 
 
@@ -84,9 +87,3 @@ def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str], **truncatio
     """Token ids without padding; a saved tokenizer's own settings for padding and truncation are overruled."""
     options = {"truncation": False, **truncation}
     return tokenizer(texts, padding=False, return_attention_mask=False, verbose=False, **options)["input_ids"]
-
-
-def _batches(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    starts = range(0, len(rows), BATCH)
-    for start in tqdm(starts, desc="tokenizing", unit=f"x{BATCH}", disable=None, leave=False):
-        yield rows[start : start + BATCH]

@@ -1,14 +1,31 @@
 """The cleaning rules, one by one and together."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.preparation.cleaning import clean, identity, normalise
+from stages.preparation.cleaning import choose, identity, normalise
 from stages.preparation.rows import Row
+from stages.preparation.store import StoredRows, key
 from stages.tokenized import SPLITS
 
 TEXTS = st.text(st.sampled_from("aA \té\u00a0e\u0301ß"), max_size=4)
 ROWS = st.lists(st.builds(Row, TEXTS, st.sampled_from([0, 1, None])), max_size=30)
+
+
+def clean(rows, main=None, splits=("train",)):
+    """The rows that stay and how many each rule dropped; `main` are identities."""
+    with TemporaryDirectory() as folder:
+        stored = StoredRows(Path(folder, "rows"), rows)
+        of_main = None if main is None else np.array([key(text) for text in main], dtype=np.uint64)
+        kept, dropped = choose(stored.labels, stored.places, stored.keys, of_main, splits)
+        texts = [text for batch in stored.texts(kept) for text in batch]
+        places = [SPLITS[place] for place in stored.places[kept]]
+        assert stored.read == len(rows)
+    return list(map(Row, texts, stored.labels[kept].tolist(), places)), {**stored.dropped, **dropped}
 
 
 def test_white_space_and_accents_are_normalised():

@@ -4,13 +4,13 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from datasets import Dataset
 
 from stages.errors import UserError
-from stages.preparation.rows import Row
-from stages.preparation.tokenizing import BATCH, check_model, encode, write_tokenized
+from stages.preparation.tokenizing import check_model, encode, write_tokenized
 from stages.tokenized import load_tokenizer
 
 TINY_BERT = Path(__file__).parents[2] / "examples/tiny-bert"
@@ -39,9 +39,9 @@ def test_a_saved_tokenizers_own_padding_and_truncation_are_overruled(tmp_path):
 
 
 def test_batches_do_not_change_the_result(tokenizer, tmp_path):
-    rows = [Row(f"lamp {'x' * (i % 9)}", i % 2) for i in range(BATCH + 3)]
-    lengths = write_tokenized(tmp_path / "a.arrow", rows, tokenizer, max_length=6)
-    ids, whole = encode(tokenizer, [row.text for row in rows], max_length=6)
+    texts = [f"lamp {'x' * (i % 9)}" for i in range(23)]
+    lengths = write_tokenized(tmp_path / "a.arrow", [texts[:20], texts[20:]], np.zeros(23, dtype=np.int64), tokenizer, 6)
+    ids, whole = encode(tokenizer, texts, max_length=6)
     assert lengths.tolist() == whole.tolist()
     assert Dataset.from_file(str(tmp_path / "a.arrow"))["input_ids"][:] == ids
 
@@ -53,14 +53,14 @@ def test_a_length_that_the_encoder_cannot_read_is_refused(tokenizer):
 
 
 def test_datasets_maps_the_file_and_rewriting_gives_the_same_bytes(tokenizer, tmp_path):
-    rows = [Row(f"lamp {i}", i % 2) for i in range(BATCH + 1)]
-    ids, _ = encode(tokenizer, [row.text for row in rows], max_length=5)
-    write_tokenized(tmp_path / "a.arrow", rows, tokenizer, 5)
-    write_tokenized(tmp_path / "b.arrow", rows, tokenizer, 5)
+    texts, labels = [f"lamp {i}" for i in range(30)], np.arange(30) % 2
+    ids, _ = encode(tokenizer, texts, max_length=5)
+    for name in ("a", "b"):
+        write_tokenized(tmp_path / f"{name}.arrow", [texts[:17], texts[17:]], labels, tokenizer, 5)
     os.utime(tmp_path / "b.arrow", (0, 0))
     assert (tmp_path / "a.arrow").read_bytes() == (tmp_path / "b.arrow").read_bytes()
     dataset = Dataset.from_file(str(tmp_path / "a.arrow"))
-    assert dataset[BATCH] == {"text": f"lamp {BATCH}", "label": 0, "input_ids": ids[BATCH], "length": len(ids[BATCH])}
+    assert dataset[29] == {"text": "lamp 29", "label": 1, "input_ids": ids[29], "length": len(ids[29])}
     assert dataset.data.schema.field("input_ids").type == pa.list_(pa.int32())
     assert dataset.cache_files[0]["filename"] == str(tmp_path / "a.arrow")
 
