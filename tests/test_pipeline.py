@@ -76,6 +76,16 @@ def test_the_report_is_complete(project):
         assert (project.folder / f"reports/{method}.txt").read_text().rstrip() in report
 
 
+def test_every_saved_model_has_a_card_with_its_scores(project):
+    for method in ("full", "lora", "adapter"):
+        card = (project.folder / f"models/{method}/README.md").read_text()
+        curve = (project.folder / f"plots/learning_curves/{method}.csv").read_text().splitlines()
+        kept = project.json(f"metrics/training/{method}.json")["best_epoch"]
+        f1 = float(curve[kept].split(",")[-1])
+        assert f"| macro F1 | {f1:.4f} |" in card
+        assert "reviews.csv" in card and "negative, positive" in card
+
+
 def test_a_mistake_in_the_parameters_is_one_message(project):
     params = project.folder / "params.yaml"
     content = params.read_text()

@@ -91,7 +91,7 @@ def test_killed_at_random_moments(copies, method, awp):
 
     assert output.count("going on from step") >= 4
     assert results(killed) == results(untouched)
-    assert len(results(killed)) == (7 if method == "full" else 9)
+    assert len(results(killed)) == (8 if method == "full" else 10)
     assert not list((killed / SAVE_POINTS).iterdir())
 
 

@@ -10,7 +10,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import TrainerControl
 
+from stages.errors import UserError
 from stages.inference import predict_logits
+from stages.memory.recompute import recompute_activations
 from stages.methods.checkpoint import load_checkpoint
 from stages.methods.counting import head_modules
 from stages.methods.registry import METHODS
@@ -113,6 +115,28 @@ def test_all_methods_see_the_same_batches(prepared, with_params):
     assert len(orders[0]) == 16 and orders[0][:8] != orders[0][8:]
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_gradient_checkpointing_trains_the_same(prepared, params, method):
+    """With dropout: the second computation of a layer must draw the masks of the first."""
+    config = json.loads((prepared / "models/base/config.json").read_text())
+    (prepared / "models/base/config.json").write_text(json.dumps(config | {"hidden_dropout_prob": 0.2}))
+    weights = []
+    for recompute in (False, True):
+        write_params(prepared, params, gradient_checkpointing=recompute)
+        train(METHODS[method])
+        (path,) = (prepared / "models" / method).glob("*.safetensors")
+        weights.append(load_file(path))
+    assert weights[0].keys() == weights[1].keys()
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weights[1][name], weight, atol=1e-6, rtol=1e-5)
+
+
+def test_a_family_that_cannot_recompute_is_refused(tiny_bert):
+    tiny_bert.config.model_type = "albert"
+    with pytest.raises(UserError, match="gradient_checkpointing: models of family 'albert' cannot do that, received true"):
+        recompute_activations(tiny_bert)
+
+
 def evaluate_with(stopping, values, name="eval_f1"):
     """Feed `values` as one epoch's metric after the other; return the number of epochs run."""
     control = TrainerControl()
@@ -167,5 +191,5 @@ def test_training_again_gives_the_same_bytes(prepared, params):
     train(METHODS["adapter"])
     first = results(prepared)
     train(METHODS["adapter"])
-    assert len(first) == 9 and results(prepared) == first
+    assert len(first) == 10 and results(prepared) == first
     assert load_file(prepared / "models/adapter/adapter_model.safetensors")
