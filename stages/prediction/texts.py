@@ -1,7 +1,6 @@
 """Read the texts to be classified, one after the other, from a file of lines, a column of a CSV file, or standard input."""
 
 import codecs
-import csv
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,9 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from stages.errors import UserError
-
-LONGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit would refuse long texts, which are cut anyway
-SHOWN = 20  # columns of a file that a message names
+from stages.preparation.table import csv_fields
 
 
 @contextmanager
@@ -96,32 +93,5 @@ def _decoded(stream: BinaryIO, name: str) -> Iterator[str]:
 
 
 def _column(lines: Iterator[str], name: str, column: str) -> Iterator[tuple[int, str]]:
-    """Yield the line on which a row begins, and the row's field in `column`."""
-    csv.field_size_limit(LONGEST_FIELD)
-    reader = csv.reader(lines, strict=True)
-    line = 1
-    try:
-        header = next(reader, [])
-        position = _position(name, header, column)
-        line = reader.line_num + 1
-        for fields in reader:
-            if fields:
-                if len(fields) != len(header):
-                    raise UserError(
-                        f"{name}: line {line} has {len(fields)} fields, the header has {len(header)}; "
-                        "put double quotes around a text that contains commas"
-                    )
-                yield line, fields[position]
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise UserError(f"{name}: the row that begins in line {line} is no valid CSV: {error}") from None
-
-
-def _position(name: str, header: list[str], column: str) -> int:
-    if header.count(column) == 1:
-        return header.index(column)
-    if column in header:
-        raise UserError(f"{name}: {header.count(column)} columns are called {column!r}; give each a name of its own")
-    shown = ", ".join(repr(title if len(title) <= 40 else title[:40] + "...") for title in header[:SHOWN])
-    more = ", ..." if len(header) > SHOWN else ""
-    raise UserError(f"{name}: no column {column!r}; the columns are [{shown}{more}]; name one of them with --text-column")
+    for line, (text,) in csv_fields(lines, name, [column], "name one of them with --text-column"):
+        yield line, text

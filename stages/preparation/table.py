@@ -1,7 +1,7 @@
 """Read the user's own texts and labels from a CSV file, row by row."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from stages.config.schema import CsvParams
 from stages.errors import UserError
 from stages.preparation.rows import check_text
 
+ADVICE = "set data.csv.text_column, data.csv.label_column and, if there is one, data.csv.split_column to some of them"
 DELIMITERS = (";", "\t", "|")
 LONGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit of 131,072 would refuse long texts, which are truncated anyway
 SPLIT_VALUES = {name: name for name in ("train", "validation", "test")} | dict.fromkeys(("valid", "val", "dev"), "validation")
@@ -52,42 +53,52 @@ def _split(path: Path, line: int, column: str, value: str) -> str:
 
 
 def _fields(path: Path, columns: list[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line on which a row begins and its fields in `columns`."""
-    csv.field_size_limit(LONGEST_FIELD)
     check_text(path)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        line = 1
-        try:
-            header = next(reader, [])
-            positions = [_position(path, header, name) for name in columns]
+        yield from csv_fields(file, str(path), columns, ADVICE)
+
+
+def csv_fields(lines: Iterable[str], name: str, columns: list[str], advice: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line on which a row begins and its fields in `columns`; the first row is the header.
+
+    Args:
+        name: of the file, for messages.
+        advice: what to do if a column is missing.
+
+    Raises:
+        UserError: a column is missing or stands twice, a row has too few or too many fields, or it is no valid CSV.
+    """
+    csv.field_size_limit(LONGEST_FIELD)
+    reader = csv.reader(lines, strict=True)
+    line = 1
+    try:
+        header = next(reader, [])
+        positions = [_position(name, header, column, advice) for column in columns]
+        line = reader.line_num + 1
+        for fields in reader:
+            if fields:
+                if len(fields) != len(header):
+                    raise UserError(
+                        f"{name}: line {line} has {len(fields)} fields, the header has {len(header)}; "
+                        "put double quotes around a text that contains commas"
+                    )
+                yield line, [fields[position] for position in positions]
             line = reader.line_num + 1
-            for fields in reader:
-                if fields:
-                    if len(fields) != len(header):
-                        raise UserError(
-                            f"{path}: line {line} has {len(fields)} fields, the header has {len(header)}; "
-                            "put double quotes around a text that contains commas"
-                        )
-                    yield line, [fields[position] for position in positions]
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise UserError(f"{path}: the row that begins in line {line} is no valid CSV: {error}") from None
+    except csv.Error as error:
+        raise UserError(f"{name}: the row that begins in line {line} is no valid CSV: {error}") from None
 
 
-def _position(path: Path, header: list[str], name: str) -> int:
-    """The index of column `name` in the header line."""
-    if header.count(name) == 1:
-        return header.index(name)
-    if name in header:
-        raise UserError(f"{path}: {header.count(name)} columns are called {name!r}; give each a name of its own")
+def _position(name: str, header: list[str], column: str, advice: str) -> int:
+    """The index of `column` in the header line."""
+    if header.count(column) == 1:
+        return header.index(column)
+    if column in header:
+        raise UserError(f"{name}: {header.count(column)} columns are called {column!r}; give each a name of its own")
     shown = f"[{', '.join(map(short, header[:20]))}{', ...' if len(header) > 20 else ''}]"
     delimiter = next((sign for sign in DELIMITERS if len(header) == 1 and sign in header[0]), None)
     if delimiter:
         advice = f"its fields seem to be separated by {delimiter!r}, save it with commas"
-    else:
-        advice = "set data.csv.text_column, data.csv.label_column and, if there is one, data.csv.split_column to some of them"
-    raise UserError(f"{path}: no column {name!r}; the columns are {shown}; {advice}")
+    raise UserError(f"{name}: no column {column!r}; the columns are {shown}; {advice}")
 
 
 def short(text: str) -> str:
