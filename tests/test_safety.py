@@ -16,6 +16,7 @@ from stages.methods.checkpoint import load_checkpoint
 from stages.methods.registry import METHODS
 from stages.sources import package
 from stages.sources.local import copy_model
+from stages.training import results as training_results
 from stages.training import run
 from tests.imports import ROOT
 from tests.training.tiny import LABELS, prepare, write_params
@@ -85,15 +86,15 @@ def no_pickle(monkeypatch):
 def test_training_resuming_and_loading_unpickle_nothing(project, params, method, no_pickle, monkeypatch, capsys):
     prepare(project)
     write_params(project, params)
-    save = run.save_checkpoint
+    save = training_results.save_checkpoint
 
     def full_disk(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(run, "save_checkpoint", full_disk)
+    monkeypatch.setattr(training_results, "save_checkpoint", full_disk)
     with pytest.raises(OSError, match="No space"):
         run.train(METHODS[method])
-    monkeypatch.setattr(run, "save_checkpoint", save)
+    monkeypatch.setattr(training_results, "save_checkpoint", save)
     run.train(METHODS[method])
     assert "going on from step" in capsys.readouterr().out
     assert not load_checkpoint(Path("models") / method).training

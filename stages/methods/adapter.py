@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from stages.config import Params
 from stages.methods.base import load_base_model
 from stages.methods.bottleneck import BottleneckConfig
-from stages.methods.families import family_of
+from stages.methods.families import family_of, modules_to_save
 from stages.quiet import quiet_libraries
 
 NAME = "adapter"
@@ -31,7 +31,7 @@ def attach(base: PreTrainedModel, params: Params) -> PeftModel:
         bottleneck=params.peft.bottleneck,
         hidden_size=base.config.hidden_size,
         target_modules=family.feed_forward,
-        modules_to_save=family.modules_to_save,
+        modules_to_save=modules_to_save(base),
     )
     with quiet_libraries():
         return get_peft_model(base, config)

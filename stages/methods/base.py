@@ -79,5 +79,8 @@ def load_classifier(folder: Path, config: PreTrainedConfig, may_be_new: Sequence
             f"{folder}: no weights of a {config.model_type} model: {len(lost)} of its tensors are missing, such as {lost[0]}; "
             f"the file has {', '.join(sorted(info['unexpected_keys'])[:2]) or 'no others'} instead"
         )
+    # a pooler that the encoder was saved without belongs to the head: it has learned nothing yet
+    poolers = {name.partition(".pooler.")[0] + ".pooler" for name in info["missing_keys"] if ".pooler." in name}
+    model.new_pooler = min(poolers, default=None)
     accelerate(model)
     return model

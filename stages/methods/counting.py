@@ -6,7 +6,7 @@ from peft import PeftModel
 from peft.utils import ModulesToSaveWrapper
 from torch import nn
 
-from stages.methods.families import family_of
+from stages.methods.families import head_names
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,9 @@ def count_parameters(model: nn.Module) -> ParameterCounts:
 
 def head_modules(model: nn.Module) -> dict[str, nn.Module]:
     """The modules of the head by full name: in a PEFT model the copies that are trained, not the frozen originals."""
-    family = family_of(model.config.model_type)
     prefix = "base_model.model." if isinstance(model, PeftModel) else ""
     modules = {}
-    for name in family.head:
+    for name in head_names(model):
         module = model.get_submodule(prefix + name)
         if isinstance(module, ModulesToSaveWrapper):
             modules[f"{prefix}{name}.modules_to_save.{module.active_adapter}"] = module.modules_to_save[module.active_adapter]

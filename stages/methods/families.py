@@ -56,10 +56,6 @@ class Family:
     longest_input: Callable[[Any], int] = _every_position
     gradient_checkpointing: bool = True
 
-    @property
-    def modules_to_save(self) -> list[str]:
-        """The head as PEFT's `modules_to_save`, less the names that PEFT adds to it by itself for SEQ_CLS."""
-        return [name for name in self.head if name not in ("classifier", "score")]
 
 
 _LAYER = r".*\.layer\.\d+\."
@@ -113,6 +109,21 @@ FAMILIES = {
         head=("head", "classifier"),
     ),
 }
+
+
+def head_names(model: Any) -> tuple[str, ...]:
+    """Names of the modules of `model`, with or without PEFT around it, that make its head.
+
+    These are its family's, and the encoder's pooler where the encoder was saved without one (`load_classifier` notes that): models
+    trained on masked words alone have none, and one that is drawn anew must be trained and saved like the classifier.
+    """
+    pooler = getattr(model, "new_pooler", None)
+    return (*family_of(model.config.model_type).head, *([pooler] if pooler else []))
+
+
+def modules_to_save(model: Any) -> list[str]:
+    """The head as PEFT's `modules_to_save`, less the names that PEFT adds to it by itself for SEQ_CLS."""
+    return [name for name in head_names(model) if name not in ("classifier", "score")]
 
 
 def family_of(model_type: str) -> Family:

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from stages.config import Params
 from stages.methods.base import load_base_model
-from stages.methods.families import family_of
+from stages.methods.families import family_of, modules_to_save
 from stages.quiet import quiet_libraries
 
 NAME = "lora"
@@ -31,7 +31,7 @@ def attach(base: PreTrainedModel, params: Params) -> PeftModel:
         lora_dropout=params.peft.dropout,
         # a regular expression, not a list: PEFT turns a list into a set and saves it in hash order
         target_modules=family.attention,
-        modules_to_save=family.modules_to_save,
+        modules_to_save=modules_to_save(base),
     )
     with quiet_libraries():
         return get_peft_model(base, config)

@@ -44,7 +44,7 @@ def test_a_model_without_weights_is_predicted_like_the_loaded_one(project, param
 
 def test_the_stage_writes_a_row_for_each_case(project, with_params):
     Path("params.yaml").write_text(
-        yaml.safe_dump(with_params(data={"max_length": 16}, train={"batch_size": 8}, plan={"models": []}).model_dump())
+        yaml.safe_dump(with_params(data={"max_length": 16}, train={"batch_size": 8, "micro_batch_size": 4}, plan={"models": []}).model_dump())
     )
     Path("data/processed").mkdir(parents=True)
     Path("data/processed/labels.json").write_text(json.dumps({"labels": LABELS, "transfer": []}))

@@ -11,8 +11,10 @@ from transformers import BertTokenizerFast, GPT2Config, ViTConfig, ViTModel
 from stages.errors import UserError
 from stages.methods.base import load_base_model
 from stages.methods.checkpoint import load_checkpoint
+from stages.methods.counting import count_parameters, head_modules
 from stages.methods.registry import METHODS
 from stages.methods.saving import BASE_RECORD, save_checkpoint
+from stages.regularization.mixout import apply_mixout
 from stages.tokenized import load_labels, load_split, load_transfer_names
 
 LABELS = ["negative", "positive"]
@@ -29,6 +31,10 @@ def refused(call, *arguments) -> str:
 def edit_config(**values) -> None:
     path = BASE / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def write_vocabulary() -> None:
+    Path("vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh"]))
 
 
 @pytest.mark.parametrize(
@@ -79,6 +85,22 @@ def test_a_pooler_may_be_new(project):
     assert load_base_model(LABELS, 0).num_labels == 2
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_new_pooler_is_trained_and_saved_like_the_classifier(project, params, batch, method):
+    """Encoders trained on masked words alone have no pooler: a frozen one of random numbers would be another after loading."""
+    tensors = {name: tensor for name, tensor in load_file(BASE / "model.safetensors").items() if "pooler" not in name}
+    save_file(tensors, BASE / "model.safetensors", {"format": "pt"})
+    model = METHODS[method].build(params, LABELS)
+    heads = head_modules(model)
+    assert len(heads) == 2 and all(p.requires_grad for module in heads.values() for p in module.parameters())
+    assert apply_mixout(model, heads, 0.1) == 2
+    assert count_parameters(model).trainable_head == 16 * 16 + 16 + 16 * 2 + 2
+    folder = Path("models") / method
+    write_vocabulary()
+    save_checkpoint(model, BertTokenizerFast("vocab.txt"), folder)
+    torch.testing.assert_close(load_checkpoint(folder)(**batch).logits, model.eval()(**batch).logits, atol=1e-6, rtol=1e-5)
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"\x80\x04" + data])
 def test_damaged_weights_are_refused(project, damage):
     path = BASE / "model.safetensors"
@@ -94,8 +116,7 @@ def test_weights_that_contradict_the_configuration_are_refused(project):
 @pytest.fixture
 def checkpoint(project, params, request):
     """The folder of a saved LoRA model, with its tokenizer."""
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh"]
-    Path("vocab.txt").write_text("\n".join(words))
+    write_vocabulary()
     folder = Path("models/lora")
     save_checkpoint(METHODS["lora"].build(params, LABELS), BertTokenizerFast("vocab.txt"), folder)
     return folder

@@ -13,7 +13,7 @@ from stages.preparation.store import StoredRows, key
 from stages.tokenized import SPLITS
 
 TEXTS = st.text(st.sampled_from("aA \té\u00a0e\u0301ß"), max_size=4)
-ROWS = st.lists(st.builds(Row, TEXTS, st.sampled_from([0, 1, None])), max_size=30)
+ROWS = st.lists(st.builds(Row, TEXTS, st.sampled_from([0, 1, None]), st.just("train")), max_size=30)
 
 
 def clean(rows, main=None, splits=("train",)):

@@ -51,7 +51,6 @@ def test_two_processes_train_what_one_trains_with_two_micro_batches(prepared, wi
     assert together.keys() == alone.keys()
     for name, weight in alone.items():
         torch.testing.assert_close(together[name], weight, atol=2e-5, rtol=1e-4, msg=name)
-    assert not all(torch.equal(together[name], weight) for name, weight in alone.items())  # it was another way of summing
     pd.testing.assert_frame_equal(pd.read_csv(prepared / f"plots/learning_curves/{method}.csv"), curve, atol=1e-4, rtol=1e-3)
     summary = json.loads((prepared / f"metrics/training/{method}.json").read_text())
     assert (summary["processes"], summary["micro_batch_size"], summary["accumulation_steps"]) == (2, 4, 1)

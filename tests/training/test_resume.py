@@ -19,6 +19,7 @@ from stages.errors import UserError
 from stages.methods.registry import METHODS
 from stages.paths import SAVE_POINTS
 from stages.provenance import stage_inputs
+from stages.training import results as training_results
 from stages.training import run
 from stages.training.save_point import KEPT, Saved, SavePoint, save_point_of
 from tests.imports import ROOT
@@ -96,7 +97,7 @@ def test_killed_at_random_moments(copies, method, awp):
 
 
 def kill(folder: Path, method: str, points: int, delay: float) -> None:
-    """Start a training and kill it `delay` seconds after it has saved `points` points, of 28 in all."""
+    """Start a training and kill it `delay` seconds after it has saved `points` points, of 24 in all."""
     path = folder / SAVE_POINTS / f"{method}.safetensors"
     process = start(folder, method)
     for _ in range(points):
@@ -143,7 +144,7 @@ def test_early_stopping_goes_on_where_it_was(copies, monkeypatch):
     """Killed after the evaluation that ended it, a training does not train on."""
     folder = copies("project", patience=1)
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(run, "save_checkpoint", full_disk)
+    monkeypatch.setattr(training_results, "save_checkpoint", full_disk)
     with pytest.raises(OSError, match="No space left"):
         run.train(METHODS["lora"])
     point = SavePoint(SAVE_POINTS / "lora.safetensors", stage_inputs("train_lora", load_params()))
@@ -243,7 +244,7 @@ def test_queued_experiments_keep_their_states_in_the_checkout_one_each_and_not_t
 def test_a_point_holds_no_more_than_weights_best_weights_and_optimizer(copies, monkeypatch):
     folder = copies("project")
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(run, "save_checkpoint", full_disk)
+    monkeypatch.setattr(training_results, "save_checkpoint", full_disk)
     with pytest.raises(OSError, match="No space"):
         run.train(METHODS["adapter"])
     with safe_open(SAVE_POINTS / "adapter.safetensors", framework="pt") as file:
