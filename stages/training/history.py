@@ -44,7 +44,7 @@ class History(TrainerCallback):
             step=state.global_step,
             learning_rate=self._train_log["learning_rate"],
             train_loss=self._train_log["loss"],
-            validation_loss=metrics["eval_loss"],
+            validation_loss=metrics["eval_cross_entropy"],
             **{name: metrics[f"eval_{name}"] for name in ("accuracy", "precision", "recall", "f1")},
         )
         self.rows.append(row)

@@ -115,9 +115,10 @@ class ResumableTrainer(Trainer):
     def _load_rng_state(self, checkpoint) -> None:
         if checkpoint is None:
             return
-        torch.set_rng_state(self.saved.tensors["rng.cpu"][self.args.process_index])
+        own = self.args.process_index
+        torch.set_rng_state(self.saved.tensors["rng.cpu"][own].clone())  # PyTorch reads a row that is a view wrongly
         if torch.cuda.is_available():
-            torch.cuda.set_rng_state(self.saved.tensors["rng.cuda"][self.args.process_index], self.args.device)
+            torch.cuda.set_rng_state(self.saved.tensors["rng.cuda"][own].clone(), self.args.device)
 
     def _trained(self) -> list[tuple[str, torch.nn.Parameter]]:
         return [(name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad]

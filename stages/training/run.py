@@ -78,7 +78,11 @@ def make_trainer(params: Params, model, tokenizer, learning_rate: float, rows: D
     balanced = params.train.class_weights == "balanced"
 
     def compute_metrics(prediction) -> dict[str, float]:
-        return classification_scores(prediction.label_ids, np.argmax(prediction.predictions, axis=-1), num_classes)
+        logits, labels = prediction.predictions, prediction.label_ids
+        scores = classification_scores(labels, np.argmax(logits, axis=-1), num_classes)
+        # the Trainer's own loss counts rows twice with which it fills up the last batch of several processes
+        cross_entropy = torch.nn.functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels))
+        return scores | {"cross_entropy": cross_entropy.item()}
 
     validation = load_split("validation")
     # longest first: the texts of one batch then differ little in length, and the metrics do not see the order

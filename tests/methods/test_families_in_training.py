@@ -11,10 +11,10 @@ from stages.acceleration.apply import accelerate, accelerate_training
 from stages.acceleration.attention import NAME, SHORT
 from stages.acceleration.dropout import CpuDropout
 from stages.measuring.inputs import RandomInputs
-from stages.measuring.memory import predict_training_memory
+from stages.memory.predict import predict_training_memory
 from stages.methods.families import family_of
 from stages.methods.registry import METHODS
-from stages.regularization.awp import AdversarialWeightPerturbation, embedding_weights
+from stages.regularization.awp import AdversarialWeightPerturbation
 from tests.methods.tiny_models import CLASSES, TINY, VOCABULARY, of_class, padded_batch, shake, tiny_classifier, tiny_config
 
 every_family = pytest.mark.parametrize("name", TINY)
@@ -102,7 +102,7 @@ def test_all_dropout_is_the_fast_one_and_a_function_of_the_seed(name, method, wi
 
 
 def perturbed_gradients(model: nn.Module) -> dict[str, torch.Tensor]:
-    awp = AdversarialWeightPerturbation(model.parameters(), 0.01, embedding_weights(model))
+    awp = AdversarialWeightPerturbation(model, 0.01)
     with awp.perturbed(lambda: loss_of(model)):
         found = gradients(model)
     assert awp.log.ratio_mean == pytest.approx(0.01, rel=1e-3)
