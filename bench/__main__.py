@@ -16,11 +16,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from stages.config.schema import METHODS
 from stages.measuring.protocol import rotated
 
 OTHER = Path(".cache/adapterhub/bin/python")
 ADAPTERHUB = "AdapterHub adapter"
-METHODS = ("full", "lora", "adapter")
 FASTER = [  # examples per second, against a reference
     *((f"ours {method}", f"plain {method}") for method in METHODS),
     ("ours adapter", ADAPTERHUB),

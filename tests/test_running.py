@@ -56,6 +56,7 @@ def test_interrupt_while_libraries_load(long_training):
 def test_interrupt_while_training_and_a_second_run_in_the_same_folder(long_training):
     process = launch("train_lora", long_training)
     while not list(long_training.glob(".cache/save_points/*.safetensors")):
+        assert process.poll() is None, process.communicate()
         time.sleep(0.05)
 
     second = launch("train_full", long_training)

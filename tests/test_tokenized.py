@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import sentencepiece
 import torch
 
 from stages.errors import UserError
@@ -27,3 +28,21 @@ def test_a_split_that_was_not_prepared_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"data/processed/train\.arrow: no such split; run the stage prepare"):
         load_split("train")
+
+
+def test_a_tokenizer_that_is_published_as_a_sentencepiece_model_only(tmp_path):
+    pieces = {"pad": "[PAD]", "bos": "[CLS]", "eos": "[SEP]", "unk": "[UNK]"}
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["what a good film", "what a bad film", "a film to see twice"]),
+        model_prefix=str(tmp_path / "spm"),
+        vocab_size=22,
+        minloglevel=2,
+        **{f"{name}_id": i for i, name in enumerate(pieces)},
+        **{f"{name}_piece": piece for name, piece in pieces.items()},
+    )
+    (tmp_path / "config.json").write_text('{"model_type": "deberta-v2"}')  # DeBERTa-v3 has that type too
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false, "vocab_type": "spm"}')
+    tokenizer = load_tokenizer(tmp_path)
+    ids = tokenizer("a good film")["input_ids"]
+    assert (ids[0], ids[-1]) == (1, 2)
+    assert tokenizer.decode(ids, skip_special_tokens=True).strip() == "a good film"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
@@ -45,7 +46,7 @@ def read_config(folder: Path) -> PreTrainedConfig:
         if model_type not in FAMILIES:
             raise UserError(f"{folder}: a model of family {model_type!r}; supported are: {', '.join(sorted(FAMILIES))}")
         return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StrictDataclassError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise UserError(f"{folder}: no model configuration that transformers can read in config.json ({reason})") from None
 

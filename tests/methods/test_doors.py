@@ -45,6 +45,7 @@ def write_vocabulary() -> None:
         ("[]", "no model configuration"),
         ("5", "no model configuration"),
         ('{"hidden_size": 16}', "no model configuration"),
+        ('{"model_type": "bert", "hidden_size": "wide"}', "no model configuration"),
         ('{"model_type": "no-such-family"}', "'no-such-family'; supported are: albert"),
         (
             GPT2Config().to_json_string(),
