@@ -13,9 +13,10 @@ import pandas as pd
 
 from experiments.side_by_side import fit_quietly, rows_of
 from stages.config import METHODS, Params, load_params
-from stages.errors import UserError, run_stage
+from stages.errors import UserError
 from stages.files import write_text
 from stages.paths import METRICS
+from stages.running import run_stage
 from stages.tokenized import load_split
 
 TABLE = METRICS / "ablation.csv"

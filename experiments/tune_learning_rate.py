@@ -11,9 +11,9 @@ import numpy as np
 
 from experiments.side_by_side import fit_quietly, rows_of
 from stages.config import Params, load_params
-from stages.errors import run_stage
 from stages.files import write_csv
 from stages.paths import METRICS
+from stages.running import run_stage
 from stages.tokenized import load_split
 
 CANDIDATES = {

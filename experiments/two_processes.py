@@ -1,0 +1,88 @@
+"""python -m experiments.two_processes [--seeds 13 14 15] [--rows 1400]
+
+Trains the adapter, with everything that params.yaml says but fewer rows, by one process and by two under torchrun, with several
+seeds each, and writes what validation says to metrics/processes.csv. Two processes draw other masks of dropout and mixout than
+one: their F1 should differ no more than that of two seeds. Data, split and the rows of training are the same in all of them.
+
+Needs the outs of `prepare`. The trainings run one after the other; each uses all cores.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from stages.config import Params, load_params
+from stages.errors import UserError
+from stages.files import write_csv
+from stages.paths import BASE_MODEL, METRICS, PROCESSED
+from stages.running import run_stage
+from stages.tokenized import load_split
+
+ROOT = Path.cwd()
+MODULE = "stages.train_adapter"
+LAUNCHERS = {
+    1: [sys.executable, "-m", MODULE],
+    2: [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", MODULE],
+}
+COLUMNS = ("processes", "seed", "train_rows", "best_epoch", "validation_f1")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The adapter trained by one process and by two, with several seeds.")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[13, 14, 15])
+    parser.add_argument("--rows", type=int, default=1400)
+    options = parser.parse_args()
+    params = load_params()
+    rows = []
+    for seed in options.seeds:
+        for processes in LAUNCHERS:
+            rows.append(train(params, seed, processes, options.rows))
+            print(dict(zip(COLUMNS, rows[-1], strict=True)), flush=True)
+    write_csv(METRICS / "processes.csv", COLUMNS, rows)
+
+
+def train(params: Params, seed: int, processes: int, rows: int) -> tuple:
+    """Train in a temporary folder and return the row of the table."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        lay_out(folder, params, seed, rows)
+        threads = str(max(1, (os.cpu_count() or 1) // processes))
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": threads}
+        done = subprocess.run(LAUNCHERS[processes], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UserError(f"the training by {processes} process(es) with seed {seed} failed:\n{done.stderr[-2000:]}")
+        summary = json.loads((folder / "metrics/training/adapter.json").read_text())
+    assert summary["processes"] == processes
+    return processes, seed, rows, summary["best_epoch"], round(summary["best_validation_f1"], 6)
+
+
+def lay_out(folder: Path, params: Params, seed: int, rows: int) -> None:
+    """Write to `folder` what the train stage reads; of the rows of training, `rows` that do not depend on `seed`."""
+    content = params.model_dump()
+    content["seed"] = seed
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    (folder / "stages").symlink_to(ROOT / "stages")
+    (folder / BASE_MODEL).parent.mkdir(parents=True)
+    (folder / BASE_MODEL).symlink_to(ROOT / BASE_MODEL)
+    (folder / PROCESSED).mkdir(parents=True)
+    for file in ("validation.arrow", "labels.json"):
+        shutil.copy(ROOT / PROCESSED / file, folder / PROCESSED)
+    table = load_split("train")
+    chosen = np.random.default_rng(params.seed).permutation(len(table))[:rows]
+    with_rows = table.select(np.sort(chosen), keep_in_memory=True)
+    with_rows.save_to_disk(str(folder / "rows"))
+    (part,) = (folder / "rows").glob("*.arrow")
+    part.rename(folder / PROCESSED / "train.arrow")
+
+
+if __name__ == "__main__":
+    run_stage(main)
