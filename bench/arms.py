@@ -17,7 +17,7 @@ from bench.protocol import TRAINED_ROWS, serve
 from stages.acceleration.apply import accelerate_training
 from stages.config import Params, load_params
 from stages.inference import predict_logits
-from stages.memory.budget import Batching
+from stages.memory.batching import Batching
 from stages.methods.registry import METHODS
 from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
 from stages.training.arguments import training_arguments

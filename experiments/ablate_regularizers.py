@@ -2,7 +2,8 @@
 
 Trains each named method (all three if none is named) as the pipeline does, but without AWP and mixout, and writes what
 validation says to metrics/ablation.csv; the report sets it beside what the pipeline's own training reached with both. The
-test set is not touched. Needs the outs of `prepare`. Rows of methods that are not named are kept.
+test set is not touched. Needs the outs of `prepare`. Rows of methods that are not named are kept. The column `setting` says with
+which other parameters (stages.config.setting).
 
 The trainings run side by side, one per core with one thread each.
 """
@@ -13,6 +14,7 @@ import pandas as pd
 
 from experiments.side_by_side import fit_quietly, rows_of
 from stages.config import METHODS, Params, load_params
+from stages.config.setting import REGULARIZERS, setting
 from stages.errors import UserError
 from stages.files import write_text
 from stages.paths import METRICS
@@ -20,7 +22,7 @@ from stages.running import run_stage
 from stages.tokenized import load_split
 
 TABLE = METRICS / "ablation.csv"
-COLUMNS = ["method", "learning_rate", "train_rows", "epochs_trained", "best_epoch", "validation_f1", "validation_loss"]
+COLUMNS = ["method", "learning_rate", "train_rows", "epochs_trained", "best_epoch", "validation_f1", "validation_loss", "setting"]
 
 
 def main() -> None:
@@ -45,7 +47,8 @@ def train_plain(params: Params, method: str) -> tuple:
     rows = load_split("train")
     run, best = fit_quietly(params, method, rows)
     scores = round(best.f1, 6), round(best.validation_loss, 6)
-    return method, run.trainer.args.learning_rate, len(rows), len(run.history.rows), best.epoch, *scores
+    counts = len(rows), len(run.history.rows), best.epoch
+    return method, run.trainer.args.learning_rate, *counts, *scores, setting(params, REGULARIZERS)
 
 
 def write_table(rows: list[tuple], methods: list[str]) -> None:

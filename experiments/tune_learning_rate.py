@@ -11,6 +11,7 @@ import numpy as np
 
 from experiments.side_by_side import fit_quietly, rows_of
 from stages.config import Params, load_params
+from stages.config.setting import TUNED, setting
 from stages.files import write_csv
 from stages.paths import METRICS
 from stages.running import run_stage
@@ -23,7 +24,7 @@ CANDIDATES = {
 }
 EPOCHS = 2
 TRAIN_SHARE = 0.5
-COLUMNS = ("method", "learning_rate", "train_rows", "epochs", "validation_f1", "validation_loss")
+COLUMNS = ("method", "learning_rate", "train_rows", "epochs", "validation_f1", "validation_loss", "setting")
 
 
 def main() -> None:
@@ -38,7 +39,8 @@ def try_candidate(params: Params, method: str, learning_rate: float) -> tuple:
     chosen = np.random.default_rng(params.seed).permutation(len(rows))[: int(len(rows) * TRAIN_SHARE)]
     rows = rows.select(np.sort(chosen), keep_in_memory=True)
     _, best = fit_quietly(with_budget(params, method, learning_rate), method, rows)
-    return method, learning_rate, len(rows), EPOCHS, round(best.f1, 6), round(best.validation_loss, 6)
+    scores = round(best.f1, 6), round(best.validation_loss, 6)
+    return method, learning_rate, len(rows), EPOCHS, *scores, setting(params, TUNED)
 
 
 def with_budget(params: Params, method: str, learning_rate: float) -> Params:

@@ -53,7 +53,7 @@ def train(params: Params, seed: int, processes: int, rows: int) -> tuple:
     """Train in a temporary folder and return the row of the table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        lay_out(folder, params, seed, rows)
+        trained_rows = lay_out(folder, params, seed, rows)
         threads = str(max(1, (os.cpu_count() or 1) // processes))
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": threads}
         done = subprocess.run(LAUNCHERS[processes], cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -61,11 +61,13 @@ def train(params: Params, seed: int, processes: int, rows: int) -> tuple:
             raise UserError(f"the training by {processes} process(es) with seed {seed} failed:\n{done.stderr[-2000:]}")
         summary = json.loads((folder / "metrics/training/adapter.json").read_text())
     assert summary["processes"] == processes
-    return processes, seed, rows, summary["best_epoch"], round(summary["best_validation_f1"], 6)
+    return processes, seed, trained_rows, summary["best_epoch"], round(summary["best_validation_f1"], 6)
 
 
-def lay_out(folder: Path, params: Params, seed: int, rows: int) -> None:
-    """Write to `folder` what the train stage reads; of the rows of training, `rows` that do not depend on `seed`."""
+def lay_out(folder: Path, params: Params, seed: int, rows: int) -> int:
+    """Write to `folder` what the train stage reads; of the rows of training `rows`, or all if there are fewer, the same ones for
+    every seed. Return how many.
+    """
     content = params.model_dump()
     content["seed"] = seed
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
@@ -82,6 +84,7 @@ def lay_out(folder: Path, params: Params, seed: int, rows: int) -> None:
     with_rows.save_to_disk(str(folder / "rows"))
     (part,) = (folder / "rows").glob("*.arrow")
     part.rename(folder / PROCESSED / "train.arrow")
+    return len(with_rows)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """    python -m stages.benchmark
 
 Measures what the trained methods cost: latency of one forward pass, throughput on the test set, time and memory of one
-training step. Reads models/{base,full,lora,adapter} and data/processed, writes four files of two kinds.
+training step. Reads models/{base,full,lora,adapter}, metrics/training and data/processed, writes four files of two kinds.
 
 metrics/memory.json holds what can be counted: predicted training memory, checkpoint bytes, agreement of merged with
 unmerged LoRA. It comes out the same on every run and is this stage's output in dvc.yaml.
@@ -20,7 +20,8 @@ from torch import nn
 
 from stages.acceleration.apply import accelerate_training
 from stages.config import Params, load_params
-from stages.files import write_csv, write_json
+from stages.errors import UserError
+from stages.files import read_json, write_csv, write_json
 from stages.machine import busy_note, describe_machine, pick_device, weights_sha256
 from stages.measuring.arms import MERGE_TOLERANCE, load_arms, merge_difference
 from stages.measuring.figures import latency_figure
@@ -30,19 +31,19 @@ from stages.measuring.peak import measure_peak
 from stages.measuring.protocol import fix_threads
 from stages.measuring.statistics import median, significant
 from stages.measuring.training_step import TrainingStep, time_training_steps
-from stages.memory.budget import Batching, choose_batching
+from stages.memory.batching import Batching
 from stages.memory.predict import MIB, memory_metrics, predict_training_memory
 from stages.memory.recompute import recompute_activations
 from stages.methods.checkpoint import checkpoint_bytes
 from stages.methods.counting import count_parameters
 from stages.methods.registry import METHODS
-from stages.paths import BASE_MODEL, METRICS, MODELS, PLOTS
+from stages.paths import BASE_MODEL, METRICS, MODELS, PLOTS, TRAINING_METRICS
 from stages.plotting.style import save_figure
 from stages.quiet import quiet_libraries
 from stages.running import run_stage
 from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
 
-MICRO_BATCH_SIZES = (4, 16, 64)  # at which memory is predicted, beside the one of training
+MICRO_BATCH_SIZES = (4, 16, 64)  # at which memory is predicted, beside the one at which all methods are compared
 LATENCY_COLUMNS = ("method", "batch_size", "length", "median_ms", "p95_ms", "ratio_to_full", "ratio_low", "ratio_high")
 
 
@@ -60,9 +61,9 @@ def main() -> None:
     inputs = RandomInputs(config.vocab_size, len(labels), params.seed, device)
 
     models = trained_models(params, labels, device)
-    batchings = {method: choose_batching(params, model) for method, model in models.items()}
+    batching = compared_batching(params)
     merged = {"lora_merged": compare_merged(arms, inputs, params)}
-    write_json(METRICS / "memory.json", count_memory(params, models, batchings, inputs, trained_length) | merged)
+    write_json(METRICS / "memory.json", count_memory(models, batching, inputs, trained_length) | merged)
 
     latencies, load = measure_latency(arms, inputs, params.benchmark)
     if note := busy_note(load, torch.get_num_threads()):
@@ -70,7 +71,7 @@ def main() -> None:
     throughput = measure_throughput(arms, load_split("test"), make_collator(load_tokenizer()), params.evaluate.batch_size)
     results = {arm: inference_metrics(arm, latencies, throughput[arm]) for arm in arms}
     del arms
-    training = measure_training(params, labels, models, batchings, inputs, trained_length)
+    training = measure_training(params, labels, models, batching, inputs, trained_length)
     header = {
         "machine": describe_machine(device) | {"load_average": round(load, 2)},
         "base_model_sha256": weights_sha256(BASE_MODEL),
@@ -86,20 +87,36 @@ def compare_merged(arms: dict[str, nn.Module], inputs: RandomInputs, params: Par
     return {"max_abs_logit_difference": significant(difference, 3), "tolerance": MERGE_TOLERANCE}
 
 
-def count_memory(
-    params: Params, models: Mapping[str, nn.Module], batchings: Mapping[str, Batching], inputs: RandomInputs, length: int
-) -> dict[str, dict]:
+def compared_batching(params: Params) -> Batching:
+    """The smallest micro-batch that a training took, at which the costs of all are compared, as one process accumulates it.
+
+    With train.micro_batch_size auto each method takes what fits, and their costs at different sizes would say nothing.
+
+    Raises:
+        UserError: metrics/training lacks a method's file, or it has no micro-batch.
+    """
+    sizes = []
+    for method in METHODS:
+        path = TRAINING_METRICS / f"{method}.json"
+        try:
+            sizes.append(read_json(path)["micro_batch_size"])
+        except (OSError, ValueError, KeyError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise UserError(f"{path}: no micro_batch_size can be read ({reason}); run the stage train_{method} first") from None
+    return Batching(min(sizes), params.train.batch_size // min(sizes))
+
+
+def count_memory(models: Mapping[str, nn.Module], batching: Batching, inputs: RandomInputs, length: int) -> dict[str, dict]:
     """Parameters, checkpoint and predicted training memory by method, for micro-batches of `length` tokens."""
-    memory = {}
+    memory, size, accumulate = {}, batching.micro_batch_size, batching.accumulation_steps > 1
     for method, model in models.items():
-        size, accumulate = batchings[method].micro_batch_size, batchings[method].accumulation_steps > 1
         predictions = predict_training_memory(model, inputs, (*MICRO_BATCH_SIZES, size), length, accumulate)
         with_awp = predict_training_memory(model, inputs, (size,), length, accumulate, awp=True)[size]
         memory[method] = {
             "trainable_parameters": count_parameters(model).trainable,
             "checkpoint_bytes": checkpoint_bytes(MODELS / method),
             "micro_batch_size": size,
-            "accumulation_steps": batchings[method].accumulation_steps,
+            "accumulation_steps": batching.accumulation_steps,
             "length": length,
             **memory_metrics(predictions, size),
             "peak_training_memory_awp_mib": round(with_awp.peak / MIB, 3),
@@ -123,19 +140,19 @@ def measure_training(
     params: Params,
     labels: list[str],
     models: Mapping[str, nn.Module],
-    batchings: Mapping[str, Batching],
+    batching: Batching,
     inputs: RandomInputs,
     longest: int,
 ) -> dict[str, dict[str, float]]:
     """Time of one training step at the median training length, and its peak memory at `longest`, by method."""
-    peaks = {method: measure_peak(method, params, labels, batchings[method], longest, inputs.device) for method in METHODS}
+    peaks = {method: measure_peak(method, params, labels, batching, longest, inputs.device) for method in METHODS}
     typical = ceil(median(load_split("train")["length"]))
     for model in models.values():
         accelerate_training(model)
     steps = {
         method: TrainingStep(model, params.train.max_grad_norm, params.awp.epsilon) for method, model in models.items()
     }
-    times = time_training_steps(steps, inputs, batchings, typical)
+    times = time_training_steps(steps, inputs, batching, typical)
     return {
         method: {
             "training_step_ms": significant(times[method]["plain"]),

@@ -20,7 +20,8 @@ from stages.config import METHODS, Params, load_params
 from stages.files import write_csv
 from stages.measuring.inputs import RandomInputs
 from stages.memory.architectures import configurations, unloaded_model
-from stages.memory.budget import RESERVE_MIB, divisors, largest_that_fits
+from stages.memory.batching import divisors
+from stages.memory.budget import RESERVE_MIB, largest_that_fits
 from stages.memory.predict import MIB, PredictedMemory, predict_training_memory
 from stages.memory.recompute import recompute_activations
 from stages.methods import registry
@@ -34,6 +35,7 @@ COLUMNS = (
     "method",
     "awp",
     "gradient_checkpointing",
+    "length",
     "micro_batch_size",
     "accumulation_steps",
     "budget_gib",
@@ -83,15 +85,17 @@ def plan(case: Case, params: Params, num_labels: int) -> tuple:
         recompute_activations(model)
     inputs = RandomInputs(model.config.vocab_size, num_labels, params.seed, torch.device("cpu"))
     batch_size = params.train.batch_size
+    # as many tokens as the model takes, where that is fewer
+    length = min(params.data.max_length, family_of(config.model_type).longest_input(config))
 
     def predict(size: int) -> PredictedMemory:
         accumulate = size < batch_size
-        return predict_training_memory(model, inputs, (size,), params.data.max_length, accumulate, case.awp)[size]
+        return predict_training_memory(model, inputs, (size,), length, accumulate, case.awp)[size]
 
     size, memory = largest_that_fits(predict, divisors(batch_size), params.train.memory_budget_gib)
     parts = (memory.peak, memory.weights, memory.gradients, memory.optimizer_state, memory.activations, memory.awp_buffer)
     cut = (size, batch_size // size) if size else (0, 0)
-    return (*case, *cut, params.train.memory_budget_gib, RESERVE_MIB, *(round(part / MIB, 1) for part in parts))
+    return (*case, length, *cut, params.train.memory_budget_gib, RESERVE_MIB, *(round(part / MIB, 1) for part in parts))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Classifies texts with a model that a train stage saved, and prints each text's class and the probabilities of all classes,
 in the order of the texts. They come from the command line, from --file (one a line, or with --text-column a column of a CSV
 file), or from standard input (one a line, or CSV with --text-column). An empty text is refused with the number of its line.
+White space and accents are read as training read them, and printed as they came.
 
 Reads models/{method}, for LoRA and the adapter also models/base; no params.yaml, no data. It is no stage of dvc.yaml, and
 any number of them may run beside a stage.
@@ -32,7 +33,7 @@ BATCH_SIZE = 64
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(argv)
     folder = checkpoint_folder(arguments.models, arguments.method)
-    with opened_texts(arguments) as (texts, total):
+    with opened_texts(arguments) as (texts, total), opened_output(arguments.output) as stream:
         # not at the top: loading the libraries takes seconds, --help and a wrong file name need none of them
         from tqdm import tqdm
 
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         classifier = Classifier(folder, merge=arguments.method == "lora")
         terminal = arguments.output is None and sys.stdout.isatty()
         bar = {"total": total, "unit": " texts", "leave": False, "disable": True if terminal else None}
-        with opened_output(arguments.output) as stream, tqdm(**bar) as progress:
+        with tqdm(**bar) as progress:
             predictions = counted(classifier.predict(texts, arguments.batch_size), progress)
             lines = FORMATS[arguments.format](predictions, classifier.names, shutil.get_terminal_size().columns)
             stream.writelines(lines)
@@ -57,7 +58,7 @@ def counted(predictions: Iterator, progress) -> Iterator:
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Return the command line's arguments; `format` is resolved: never None."""
     lines = __doc__.strip().splitlines()
-    parser = argparse.ArgumentParser(prog="python -m stages.predict", description=" ".join(lines[2:5]), allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="python -m stages.predict", description=" ".join(lines[2:6]), allow_abbrev=False)
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="texts to classify")
     parser.add_argument("--method", choices=METHODS, default="full", help="which of the trained models (default: full)")
     parser.add_argument("--file", type=Path, help="read the texts from this file, one a line")

@@ -15,7 +15,7 @@ from stages.config import Params, load_params
 from stages.errors import UserError
 from stages.files import write_json
 from stages.folders import replaced_folder
-from stages.paths import BASE_MODEL, METRICS, PROCESSED, RAW
+from stages.paths import BASE_MODEL, METRICS, PROCESSED, RAW, SCRATCH
 from stages.preparation.cleaning import choose
 from stages.preparation.given import read_given
 from stages.preparation.rated import LABELS, MAIN_FILE, TRANSFER_FILES, read_rated
@@ -54,7 +54,9 @@ def main() -> None:
     tokenizer = load_tokenizer()
     check_model(params.data.max_length, tokenizer, BASE_MODEL)
     lengths = {}
-    with TemporaryDirectory() as store, replaced_folder(PROCESSED) as folder:
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    # on the disk of the checkout: /tmp may be memory, which is what the store is to spare
+    with TemporaryDirectory(dir=SCRATCH, prefix="prepare-") as store, replaced_folder(PROCESSED) as folder:
         corpus = read_corpus(params, Path(store))
         sets = make_sets(corpus, params)
         for name, chosen in sets.items():

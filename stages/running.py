@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
@@ -37,15 +38,22 @@ def _silently() -> Iterator[None]:
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Turn a `UserError`, and a disk that is full or may not be used, into one message on standard error and exit status 1."""
+    """Turn a `UserError`, and a disk that is full or may not be used, into one message on standard error and exit status 1.
+
+    Of several processes that train together only the first tells it.
+    """
     try:
         yield
     except UserError as error:
-        sys.exit(f"error: {error}")
+        _end(str(error))
     except OSError as error:
         if error.errno not in DISK_FAULTS:
             raise
-        sys.exit(f"error: {error.filename or 'a file'} could not be read or written: {error.strerror}")
+        _end(f"{error.filename or 'a file'} could not be read or written: {error.strerror}")
+
+
+def _end(message: str) -> NoReturn:
+    sys.exit(f"error: {message}" if is_main_process() else 1)
 
 
 @contextmanager

@@ -5,14 +5,19 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import BertTokenizerFast
+from transformers import BertTokenizerFast, PreTrainedTokenizerBase
 
 from stages.config import Params
 from stages.methods.card import model_card
+from stages.methods.checkpoint import load_checkpoint
 from stages.methods.counting import count_parameters
 from stages.methods.registry import METHODS
 from stages.methods.saving import save_checkpoint
 from stages.methods.terms import BaseFacts
+from stages.preparation.rows import Row
+from stages.preparation.store import StoredRows
+from stages.preparation.tokenizing import encode
+from stages.tokenized import load_tokenizer
 
 LABELS = ["negative", "so_so", "positive"]
 WORDS = [f"w{i}" for i in range(45)]

@@ -71,6 +71,8 @@ def trained(project, with_params):
                 if parameter.requires_grad:
                     parameter.add_(0.1 * torch.randn_like(parameter))
         save_checkpoint(model, tokenizer, Path("models", name))
+        # with train.micro_batch_size auto each method may take another
+        write_json(Path("metrics/training", f"{name}.json"), {"micro_batch_size": 2 if name == "full" else 4})
     return params
 
 
@@ -132,6 +134,7 @@ def check_counted(memory: dict, params) -> None:
         weights = next(Path("models", method).glob("*.safetensors"))
         assert memory[method]["checkpoint_bytes"] == weights.stat().st_size
         assert [memory[method][key] for key in ("micro_batch_size", "accumulation_steps", "length")] == [2, 2, 16]
+        assert list(memory[method]["peak_mib_by_micro_batch"]) == [f"micro_batch_{size}" for size in (2, 4, 16, 64)]
         assert memory[method]["peak_training_memory_awp_mib"] > memory[method]["peak_training_memory_mib"]
         assert memory[method]["awp_buffer_mib"] > 0
 
@@ -142,4 +145,11 @@ def test_a_length_beyond_the_model_is_refused_before_anything_is_written(trained
     Path("params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(UserError, match=r"benchmark.lengths: the model takes at most 32 tokens, received \[64\]"):
         benchmark.main()
-    assert not Path("metrics").exists()
+    assert not Path("metrics/memory.json").exists()
+
+
+def test_without_the_record_of_a_training_nothing_is_measured(trained):
+    Path("metrics/training/lora.json").unlink()
+    with pytest.raises(UserError, match="metrics/training/lora.json: no micro_batch_size .* run the stage train_lora first"):
+        benchmark.main()
+    assert not Path("metrics/memory.json").exists()

@@ -11,14 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import BertModel
 
 from stages import export, predict
 from stages.errors import UserError
+from stages.exporting.card import MARK
 from stages.exporting.standalone import standalone_module
 from stages.methods.checkpoint import load_checkpoint
-from stages.methods.markdown import parse_document
+from stages.methods.markdown import front_matter, parse_document
 from stages.paths import METRICS, PROVENANCE
 from stages.provenance import content_hash
+from stages.sources.local import SHARDS, WEIGHTS
 from stages.tokenized import load_tokenizer
 from tests.checkpoints import make_checkpoint, random_texts
 
@@ -83,6 +86,24 @@ def test_saved_and_exported_folders_load_without_this_project(checkpoints, tmp_p
         assert np.array_equal(logits(Path(method), texts), expected)
 
 
+def test_an_adapter_of_a_base_model_in_shards_loads_elsewhere(project, params, tmp_path_factory):
+    make_checkpoint("adapter", params)
+    encoder = BertModel.from_pretrained("models/base")
+    Path("models/base", WEIGHTS).unlink()
+    encoder.save_pretrained("models/base", max_shard_size="10KB")
+    make_checkpoint("adapter", params)
+    export.main(["--method", "adapter"])
+    held = {path.name for path in Path("exported/adapter/base").iterdir()}
+    shards = {path.name for path in Path("models/base").glob("*.safetensors")}
+    assert len(shards) > 1 and held == {"config.json", SHARDS, *shards}
+
+    elsewhere, texts = tmp_path_factory.mktemp("elsewhere"), random_texts(5)
+    shutil.copytree("exported/adapter", elsewhere / "adapter")
+    expected = logits(Path("models/adapter"), texts)
+    (there,) = logits_elsewhere([elsewhere / "adapter/README.md"], texts, elsewhere)
+    np.testing.assert_allclose(there, expected, atol=1e-5)
+
+
 def test_what_an_exported_folder_holds(checkpoints, capsys):
     export.main(["--to", "out/there"])
     assert capsys.readouterr().out.startswith("out/there/full written; out/there/full/README.md says")
@@ -91,6 +112,9 @@ def test_what_an_exported_folder_holds(checkpoints, capsys):
     assert held["full"] == held["lora"] == tokenizer | {"model.safetensors"}
     adapter = {"adapter_config.json", "adapter_model.safetensors", "base_model.json", "bottleneck_adapter.py", "base"}
     assert held["adapter"] == tokenizer | adapter
+    for method in METHODS:
+        card = Path("out/there", method, "README.md").read_text(encoding="utf-8")
+        assert front_matter(card)[MARK] == f"models/{method}" and "Unicode form NFC" in parse_document(card)[2]["How to load it"]
     first = {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
     export.main(["--to", "out/there"])  # over what is there
     assert {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()} == first
@@ -160,3 +184,16 @@ def test_a_folder_of_something_else_is_not_replaced(project, params):
     Path("thesis/lora/chapter.tex").write_text("years of work")
     assert refused("--method", "lora", "--to", "thesis").startswith("thesis/lora: is there and holds no exported model")
     assert Path("thesis/lora/chapter.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("card", [None, b"# Mine\n", b"---\nlicense: mit\n---\n\n# Mine\n", b"\xff\xfe"])
+def test_a_model_of_another_origin_is_not_replaced(project, params, card):
+    make_checkpoint("lora", params)
+    shutil.copytree("models/base", "mine/lora")
+    if card is not None:
+        Path("mine/lora/README.md").write_bytes(card)
+    before = {path: path.read_bytes() for path in Path("mine/lora").iterdir()}
+    assert refused("--method", "lora", "--to", "mine").startswith("mine/lora: is there and holds no exported model")
+    assert {path: path.read_bytes() for path in Path("mine/lora").iterdir()} == before
+    shutil.copytree("models/lora", "own/lora")  # a checkpoint with the card of its training
+    assert refused("--method", "lora", "--to", "own").startswith("own/lora: is there and holds no exported model")

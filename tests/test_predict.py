@@ -16,14 +16,12 @@ import torch
 
 from stages import predict
 from stages.errors import UserError
-from stages.methods.checkpoint import load_checkpoint
 from stages.prediction import classify
 from stages.prediction.classify import Classifier, softmax
 from stages.prediction.output import table_lines
-from stages.prediction.texts import read_texts
 from stages.running import only_stage
 from stages.tokenized import load_tokenizer
-from tests.checkpoints import LABELS, MAX_LENGTH, make_checkpoint, random_texts
+from tests.checkpoints import LABELS, MAX_LENGTH, make_checkpoint, one_by_one, random_texts
 from tests.imports import ROOT
 
 COLUMNS = ["text", "label", "p_negative", "p_so_so", "p_positive"]
@@ -32,14 +30,6 @@ COLUMNS = ["text", "label", "p_negative", "p_so_so", "p_positive"]
 @pytest.fixture
 def lora(project, params) -> Path:
     return make_checkpoint("lora", params)
-
-
-def one_by_one(folder: Path, texts: list[str]) -> np.ndarray:
-    """Probabilities (N, K) from a batch of one at a time, texts cut to what training cut them to."""
-    model, tokenizer = load_checkpoint(folder), load_tokenizer(folder)
-    with torch.inference_mode():
-        ids = [tokenizer(text, truncation=True, max_length=MAX_LENGTH)["input_ids"] for text in texts]
-        return np.concatenate([model(input_ids=torch.tensor([row])).logits.double().softmax(-1).numpy() for row in ids])
 
 
 def refused(*arguments: str) -> str:
@@ -133,19 +123,6 @@ def test_a_file_of_lines_and_a_column_of_csv(lora, capsys):
 
 
 @pytest.mark.parametrize(
-    ("content", "column", "expected"),
-    [
-        (b"a\nb\n", None, ["a", "b"]),
-        (b"a\r\nb", None, ["a", "b"]),
-        (b" a,b \n", None, [" a,b "]),
-        (b't,x\n"a\nb",1\n\n"c ""d""",2\n', "t", ["a\nb", 'c "d"']),
-    ],
-)
-def test_what_counts_as_a_text(content, column, expected):
-    assert list(read_texts(io.BytesIO(content), "f", column)) == expected
-
-
-@pytest.mark.parametrize(
     ("content", "column", "part"),
     [
         (b"", None, "reviews: no text in it"),
@@ -176,6 +153,8 @@ def test_what_is_missing_is_named(project, params):
     adapter = ("--method", "adapter")
     assert refused(*adapter, "--file", "absent.txt").startswith("absent.txt: no such file")
     assert refused(*adapter, "--file", "models").startswith("models: a folder")
+    assert refused(*adapter, "--file", "models/base/config.json/x").startswith("models/base/config.json/x: no such file")
+    assert "x: cannot be read (File name too long); give" in refused(*adapter, "--file", "x" * 300)
     assert refused(*adapter, "--output", "models", "w1").startswith("models: a folder")
     assert refused(*adapter, "w1", " ").startswith("text 2 of the command line is empty")
     assert "'w\\udce4', is not UTF-8" in refused(*adapter, "w\udce4")

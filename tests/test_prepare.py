@@ -160,3 +160,9 @@ def test_a_limit_keeps_the_proportion_of_given_splits(run_prepare):
     assert [metrics[f"{name}_rows"] for name in prepare.SPLITS] == [70, 10, 20]
     assert metrics["test_rows_0"] == 10 and metrics["dropped_limit"] == 100
     assert all(text.startswith("test ") for text in texts_of("test"))
+
+
+def test_texts_are_stored_on_the_disk_of_the_checkout_and_not_left_there(csv, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
+    csv(source="csv")
+    assert load_split("train").num_rows == 168 and not list(Path(".cache").iterdir())

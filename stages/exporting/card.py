@@ -6,13 +6,14 @@ from pathlib import Path
 
 from stages.errors import UserError
 from stages.files import read_json
-from stages.methods.card import DATA, LOADING, SCORED, SCORES, model_index, score_table
+from stages.methods.card import AS_TRAINED, DATA, LOADING, SCORED, SCORES, model_index, score_table
 from stages.methods.markdown import document, parse_document, plain, table
 from stages.methods.saving import CARD
 from stages.methods.usage import fenced, peft_code, plain_code
 from stages.paths import METRICS, PROVENANCE
 from stages.provenance import content_hash
 
+MARK = "exported_from"  # the key of the front matter by which an export knows a folder that it may replace
 MODULE = "bottleneck_adapter"
 FORMS = {
     "full": "This folder loads with transformers alone.",
@@ -70,8 +71,9 @@ def exported_card(folder: Path, test: TestScores | None) -> str:
         ) from None
     if method != "adapter":
         front |= {"library_name": "transformers", "base_model_relation": "finetune"}
+    front[MARK] = folder.as_posix()
     sections[""] += f" {FORMS[method]}"
-    sections[LOADING] = "From the folder that this one lies in:\n\n" + fenced(loading_code(method))
+    sections[LOADING] = f"From the folder that this one lies in:\n\n{fenced(loading_code(method))}\n\n{AS_TRAINED}"
     if test:
         front["model-index"] = model_index(method, data, "test", test.metrics)
         sections[SCORED] += f"\n\n{test_section(test)}"

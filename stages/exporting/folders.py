@@ -6,13 +6,15 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from stages.errors import UserError
-from stages.exporting.card import MODULE, exported_card, read_test_scores
+from stages.exporting.card import MARK, MODULE, exported_card, read_test_scores
 from stages.exporting.standalone import standalone_module
 from stages.files import read_json, write_text
 from stages.folders import replaced_folder
 from stages.methods.checkpoint import PEFT_FILES, load_checkpoint
+from stages.methods.markdown import front_matter
 from stages.methods.saving import BASE_RECORD, CARD
 from stages.quiet import quiet_libraries
+from stages.sources.local import SHARDS
 
 NOT_IN_A_MERGED_FOLDER = {*PEFT_FILES, CARD, "config.json"}
 
@@ -39,7 +41,7 @@ def export(folder: Path, target: Path) -> None:
             if folder.name == "adapter":
                 base = Path(read_json(folder / BASE_RECORD)["path"])
                 (temporary / "base").mkdir()
-                _copy(base, temporary / "base", lambda name: name == "config.json" or name.endswith(".safetensors"))
+                _copy(base, temporary / "base", lambda name: name in ("config.json", SHARDS) or name.endswith(".safetensors"))
                 write_text(temporary / f"{MODULE}.py", standalone_module())
             write_text(temporary / CARD, card)
     except (OSError, SafetensorError) as error:
@@ -53,10 +55,18 @@ def _copy(source: Path, target: Path, wanted) -> None:
 
 
 def check_target(target: Path) -> None:
-    """Refuse a folder that holds something else than a model: it would be replaced.
+    """Refuse a folder that holds something else than an export, such as a model of another origin: it would be replaced.
 
     Raises:
         UserError: it does; nothing was changed.
     """
-    if target.exists() and not (target / "config.json").is_file() and not (target.is_dir() and not any(target.iterdir())):
+    empty = target.is_dir() and not any(target.iterdir())
+    if target.exists() and not empty and not _is_export(target):
         raise UserError(f"{target}: is there and holds no exported model; move it away, or export elsewhere with --to")
+
+
+def _is_export(folder: Path) -> bool:
+    try:
+        return MARK in front_matter((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return False

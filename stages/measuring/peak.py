@@ -15,7 +15,7 @@ import torch
 from stages.config import Params
 from stages.errors import UserError
 from stages.measuring.inputs import RandomInputs
-from stages.memory.budget import Batching
+from stages.memory.batching import Batching
 from stages.memory.predict import MIB, SHORTEST
 from stages.memory.recompute import recompute_activations
 from stages.measuring.training_step import TrainingStep

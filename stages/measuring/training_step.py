@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from stages.measuring.inputs import RandomInputs
 from stages.measuring.protocol import median_milliseconds, synchronizer, time_interleaved
-from stages.memory.budget import Batching
+from stages.memory.batching import Batching
 from stages.memory.step import make_optimizer, micro_batch_loss
 from stages.regularization.awp import AdversarialWeightPerturbation
 
@@ -56,7 +56,7 @@ class TrainingStep:
 def time_training_steps(
     steps: Mapping[str, TrainingStep],
     inputs: RandomInputs,
-    batchings: Mapping[str, Batching],
+    batching: Batching,
     length: int,
     repeats: int = STEP_REPEATS,
 ) -> dict[str, dict[str, float]]:
@@ -64,8 +64,8 @@ def time_training_steps(
     rounds = tqdm(total=(repeats + STEP_WARMUP) * 2 * len(steps), desc="training step", unit="step", disable=None)
 
     def take(name: str, awp: bool) -> None:
-        size = batchings[name].micro_batch_size
-        steps[name].take([(inputs.batch(size, length), inputs.labels(size))] * batchings[name].accumulation_steps, awp)
+        size = batching.micro_batch_size
+        steps[name].take([(inputs.batch(size, length), inputs.labels(size))] * batching.accumulation_steps, awp)
         rounds.update()
 
     calls = {(name, kind): lambda name=name, kind=kind: take(name, kind == "awp") for name in steps for kind in ("plain", "awp")}

@@ -1,14 +1,14 @@
 """How many texts go through the model at a time, so that training stays within a budget of memory."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from torch import nn
 
 from stages.config import Params
 from stages.errors import UserError
-from stages.machine import pick_device
 from stages.measuring.inputs import RandomInputs
+from stages.memory.batching import Batching, divisors, share_batch
 from stages.memory.predict import MIB, PredictedMemory, predict_training_memory
 from stages.processes import process_count
 
@@ -17,23 +17,11 @@ from stages.processes import process_count
 RESERVE_MIB = 768
 
 
-@dataclass(frozen=True)
-class Batching:
-    """How the batch of an optimizer step is cut: batch_size = micro_batch_size x accumulation_steps x processes.
-
-    Attributes:
-        micro_batch_size: texts of one forward and backward pass of one process.
-        accumulation_steps: such passes of each process in a step.
-    """
-
-    micro_batch_size: int
-    accumulation_steps: int
-
-
 def choose_batching(params: Params, model: nn.Module) -> Batching:
     """Return `train.micro_batch_size` if it is a number, and for "auto" the largest micro-batch that fits into the budget.
 
-    It is to fit for texts of `data.max_length` tokens, whether there are such texts or not.
+    It is to fit for texts of `data.max_length` tokens, whether there are such texts or not. Of several processes each holds its
+    gradients twice: the library adds them up over the processes in buffers of its own.
 
     Args:
         model: as it will be trained.
@@ -46,10 +34,13 @@ def choose_batching(params: Params, model: nn.Module) -> Batching:
         return share_batch(train.batch_size, train.micro_batch_size, processes)
     length = params.data.max_length
     share = share_batch(train.batch_size, 1, processes).accumulation_steps
-    inputs = RandomInputs(model.config.vocab_size, model.config.num_labels, params.seed, pick_device())
+    # on the device where the weights are now, which is not yet the one that trains
+    inputs = RandomInputs(model.config.vocab_size, model.config.num_labels, params.seed, next(model.parameters()).device)
+    buffers = sum(weight.nbytes for weight in model.parameters() if weight.requires_grad) if processes > 1 else 0
 
     def predict(size: int) -> PredictedMemory:
-        return predict_training_memory(model, inputs, (size,), length, accumulate=size < share, awp=params.awp.enabled)[size]
+        memory = predict_training_memory(model, inputs, (size,), length, accumulate=size < share, awp=params.awp.enabled)[size]
+        return replace(memory, gradients=memory.gradients + buffers)
 
     size, peak = largest_that_fits(predict, divisors(share), train.memory_budget_gib)
     if size is None:
@@ -60,21 +51,6 @@ def choose_batching(params: Params, model: nn.Module) -> Batching:
         )
     print(f"micro-batches of {size} text(s): {peak.peak / MIB:,.0f} MiB predicted, {train.memory_budget_gib:g} GiB allowed")
     return Batching(size, share // size)
-
-
-def share_batch(batch_size: int, micro_batch_size: int, processes: int) -> Batching:
-    """Cut `batch_size` texts into micro-batches for several processes.
-
-    Raises:
-        UserError: that is not possible without a remainder.
-    """
-    steps, rest = divmod(batch_size, micro_batch_size * processes)
-    if rest or not steps:
-        raise UserError(
-            f"train.batch_size: must be a multiple of micro_batch_size x processes = {micro_batch_size} x {processes}, "
-            f"received {batch_size}; change one of them"
-        )
-    return Batching(micro_batch_size, steps)
 
 
 def largest_that_fits(
@@ -103,8 +79,3 @@ def largest_that_fits(
         else:
             high = middle
     return (sizes[low], known[low]) if low >= 0 else (None, known[0])
-
-
-def divisors(number: int) -> list[int]:
-    """All divisors of `number`, in ascending order."""
-    return [size for size in range(1, number + 1) if number % size == 0]

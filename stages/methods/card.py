@@ -14,6 +14,7 @@ from stages.methods.usage import fenced, peft_code, plain_code
 TITLES = {"full": "Full fine-tuning", "lora": "LoRA", "adapter": "Bottleneck adapter"}
 SCORES = {"accuracy": "accuracy", "precision": "macro precision", "recall": "macro recall", "f1": "macro F1"}
 DATA, SCORED, LOADING = "Data", "Scores", "How to load it"
+AS_TRAINED = "Training read its texts in Unicode form NFC, with single spaces between words and none around; bring yours into it."
 
 
 def model_card(
@@ -42,7 +43,7 @@ def model_card(
         DATA: f"{data_source(params)}\n\n{rows_table(labels, rows)}",
         "Training": training_table(method, params, counts, best_epoch),
         SCORED: score_table("validation", validation) + "\n\nThe epoch was chosen by this macro F1, so it flatters a little.",
-        LOADING: loading(method),
+        LOADING: f"{loading(method)}\n\n{AS_TRAINED}",
         "What it is not for": limits(params),
         "Licence": licence(params, base),
     }

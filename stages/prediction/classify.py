@@ -12,6 +12,8 @@ from stages.errors import UserError
 from stages.inference import sorted_logits
 from stages.machine import pick_device
 from stages.methods.checkpoint import load_checkpoint
+from stages.methods.families import family_of
+from stages.preparation.cleaning import normalise
 from stages.tokenized import load_tokenizer, make_collator
 
 CHUNK = 8192  # texts sorted by length together; what is in memory at a time, however many there are
@@ -27,6 +29,9 @@ class Prediction(NamedTuple):
 
 class Classifier:
     """The model saved in `folder`, on the GPU if there is one.
+
+    A text is brought into the form that training read, Unicode NFC with single spaces between words and none around, and then
+    cut as training cut it; a `Prediction` has the text as it came.
 
     Attributes:
         names: the K class names in order of index.
@@ -50,7 +55,7 @@ class Classifier:
         config = self.model.config
         self.names = [config.id2label[index] for index in range(config.num_labels)]
         # a tokenizer that was saved without a limit says a number beyond any encoder
-        self.max_length = min(self.tokenizer.model_max_length, getattr(config, "max_position_embeddings", None) or 2**30)
+        self.max_length = min(self.tokenizer.model_max_length, family_of(config.model_type).longest_input(config))
 
     def predict(self, texts: Iterable[str], batch_size: int) -> Iterator[Prediction]:
         """Yield a `Prediction` for each of `texts`, in their order.
@@ -68,8 +73,9 @@ class Classifier:
 
     def logits(self, texts: list[str], batch_size: int) -> np.ndarray:
         """Return the logits (N, K) of the N texts as float32."""
+        as_trained = [normalise(text) for text in texts]
         encoded = self.tokenizer(
-            texts, truncation=True, max_length=self.max_length, padding=False, return_attention_mask=False, verbose=False
+            as_trained, truncation=True, max_length=self.max_length, padding=False, return_attention_mask=False, verbose=False
         )["input_ids"]
         logits = sorted_logits(self.model, list(map(len, encoded)), encoded.__getitem__, self.collator, batch_size)
         broken = int(np.sum(~np.isfinite(logits).all(axis=1)))

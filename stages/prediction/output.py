@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -58,10 +58,11 @@ FORMATS: dict[str, Callable[[Iterable, Sequence[str], int], Lines]] = {
 def opened_output(path: Path | None) -> Iterator[TextIO]:
     """Yield a stream of UTF-8 text with `\\n` line ends: standard output, or a file that takes its place at `path` when whole.
 
-    After an exception `path` is what it was.
+    Folders that lead to it are made. After an exception `path` is what it was, and of these folders none is left.
 
     Raises:
-        UserError: `path` is a folder.
+        UserError: `path` is a folder, a file stands where one of its folders should, or it may not be written; all this before
+            anything is yielded.
     """
     if path is None:
         if hasattr(sys.stdout, "reconfigure"):
@@ -69,20 +70,41 @@ def opened_output(path: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    if path.is_dir():
-        raise UserError(f"{path}: a folder; --output needs the name of a file")
-    if path.exists() and not path.is_file():  # a device or a pipe: to be written to, not replaced
-        with path.open("w", encoding="utf-8", newline="\n") as stream:
-            yield stream
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
+    with _explained(path):
+        if path.is_dir():
+            raise UserError(f"{path}: a folder; --output needs the name of a file")
+        replaced = path.is_file() or not path.exists()  # a device or a pipe is written to instead
+        place = path.with_name(f".{path.name}.tmp") if replaced else path
+        new = [folder for folder in path.parents if not folder.exists()]
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as stream:
-            yield stream
-        os.replace(temporary, path)
+        with _explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = place.open("w", encoding="utf-8", newline="\n")
+        try:
+            with stream:
+                yield stream
+            if replaced:
+                os.replace(place, path)
+        finally:
+            if replaced:
+                place.unlink(missing_ok=True)
     finally:
-        temporary.unlink(missing_ok=True)
+        for folder in new:  # the innermost first; one that holds something stays
+            with suppress(OSError):
+                folder.rmdir()
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn what the system says against a file at `path` into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror
+        if isinstance(error, (FileExistsError, NotADirectoryError)):
+            file = next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), path.parent)
+            reason = f"{file} is no folder"
+        raise UserError(f"{path}: cannot be written ({reason}); give --output a file in a folder that you may write to") from None
 
 
 class _Line:

@@ -4,6 +4,7 @@ import codecs
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import StringIO
 from os import fstat
 from pathlib import Path
 from typing import BinaryIO
@@ -20,14 +21,17 @@ def texts_of_file(path: Path, column: str | None) -> Iterator[tuple[Iterator[str
     Of a pipe, which can be read only once, the number is None.
 
     Raises:
-        UserError: no such file, or what `read_texts` refuses.
+        UserError: no such file, one that cannot be opened, or what `read_texts` refuses.
     """
+    advice = "give the path of a file of texts, one a line, or of a CSV file"
     try:
         stream = path.open("rb")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; give the path of a file of texts, one a line, or of a CSV file") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path}: no such file; {advice}") from None
     except IsADirectoryError:
-        raise UserError(f"{path}: a folder; give the path of a file of texts, one a line, or of a CSV file") from None
+        raise UserError(f"{path}: a folder; {advice}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {advice}") from None
     with stream:
         total = None
         if stat.S_ISREG(fstat(stream.fileno()).st_mode):
@@ -42,7 +46,8 @@ def read_texts(stream: BinaryIO, name: str, column: str | None = None) -> Iterat
     Args:
         name: what messages call the stream.
         column: None: each line is a text. Else the first line is a header, and this one of its columns holds the texts;
-            fields in double quotes may contain commas and line breaks, and lines without any field are passed over.
+            fields in double quotes may contain commas and line breaks, and lines without any field are passed over. Lines may
+            end in LF, CR LF or a lone CR, as in the CSV files that `prepare` reads.
 
     Raises:
         UserError: bytes that are not UTF-8, a NUL character, an empty text (or one of blanks), no text at all, no such column,
@@ -93,5 +98,7 @@ def _decoded(stream: BinaryIO, name: str) -> Iterator[str]:
 
 
 def _column(lines: Iterator[str], name: str, column: str) -> Iterator[tuple[int, str]]:
-    for line, (text,) in csv_fields(lines, name, [column], "name one of them with --text-column"):
+    # with newline="" a lone CR ends a line too and every end stays, which a quoted field may hold
+    parts = (part for line in lines for part in StringIO(line, newline=""))
+    for line, (text,) in csv_fields(parts, name, [column], "name one of them with --text-column"):
         yield line, text

@@ -5,13 +5,16 @@ In this order:
 1. Unicode is composed (NFC) and every run of white space becomes one space; an empty text is dropped.
 2. A text without a label, its rating too near to 0, is dropped: a near-tie.
 3. Texts that are equal without regard to case are the same text (the embedded encoder does not see case). If a test set
-   was given and has the text, the copies in train and validation are dropped, and the test set keeps all of its rows, also
-   those that repeat or contradict one another: scores on a given test set can be compared with those of others only if it
-   stays whole, and no choice is made by it.
+   was given and has the text, the copies in train and validation are dropped, and the test set keeps all of its rows that
+   have a text, also those that repeat or contradict one another: scores on a given test set can be compared with those of
+   others only if it stays whole, and no choice is made by it.
 4. Elsewhere, if the labels of one text differ, all its rows are dropped, for none can be trusted. Otherwise the first is
    kept: that of a given validation set if it has one, else that of train. Of the others, those in the split that keeps the
    text are duplicates.
 5. A transfer set loses the texts that the main data has too.
+
+`data.limit`, if it is not 0, then takes a sample of what is left, also of a given test set: scores of such a quick look
+cannot be compared with those of others.
 """
 
 import unicodedata

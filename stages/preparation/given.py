@@ -69,8 +69,9 @@ def _rows(files: dict[str, Path], params: DataParams, index: dict[str, int], fou
             count += 1
             found.add(record.split or split)
             yield Row(record.text, index.setdefault(record.label, len(index)), record.split or split)
-        if not count and split != "train":
-            raise UserError(f"{path}: has no rows; add some, or leave {split} out, then it is cut from train")
+        if not count and len(files) > 1:
+            instead = "all methods train on them" if split == "train" else f"or leave {split} out, then it is cut from train"
+            raise UserError(f"{path}: has no rows; add some, {instead}")
 
 
 def csv_files(folder: Path, params: DataParams) -> dict[str, Path]:

@@ -42,7 +42,7 @@ def strata(labels: np.ndarray, places: np.ndarray, classes: int) -> np.ndarray:
         labels: class indices below `classes`, shape (N,).
         places: positions in `SPLITS` of the splits that the rows were given for, shape (N,).
     """
-    return places * classes + labels
+    return places.astype(np.int64) * classes + labels  # places are too small a type for a product
 
 
 def shares_to_cut(params: DataParams, given: Collection[str]) -> dict[str, float]:

@@ -19,7 +19,7 @@ def batching(facts: Facts) -> str:
         log = facts.training[method]
         size, steps, processes = log["micro_batch_size"], log["accumulation_steps"], log["processes"]
         shared = f" in each of {processes} processes" if processes > 1 else ""
-        cuts[METHOD_LABELS[method]] = f"{size} pass through the model at a time ({steps} micro-batch{'es' * (steps > 1)}{shared})"
+        cuts[METHOD_LABELS[method]] = f"{size} at a time pass through the model ({steps} micro-batch{'es' * (steps > 1)}{shared})"
     if len(set(cuts.values())) == 1:
         return next(iter(cuts.values()))
     return ", ".join(f"with {label} {cut}" for label, cut in cuts.items())
@@ -89,12 +89,25 @@ def _planned(table: pd.DataFrame, case: tuple) -> str:
     return f"{row.micro_batch_size:.0f} x {row.accumulation_steps:.0f}, {row.peak_mib:,.0f}"
 
 
+def by_the_first_process(facts: Facts) -> str:
+    """What to add to numbers that only the first of several processes counted."""
+    return " (as the first process counted it)" if any(facts.training[method]["processes"] > 1 for method in METHODS) else ""
+
+
+def shorter_inputs(facts: Facts) -> str:
+    """Which planned models take shorter texts than `data.max_length`, as a part of a sentence."""
+    shorter = facts.plan[facts.plan["length"] < facts.params.data.max_length]
+    lengths = shorter.drop_duplicates("model")[["model", "length"]].itertuples(index=False)
+    named = ", ".join(f"{model} {length}" for model, length in lengths)
+    return f" (or as many as a model takes: {named})" if named else ""
+
+
 def fits_in_budget(facts: Facts) -> str:
     """What `auto` would take for this encoder in this run's setting, and what the largest planned model needs."""
     train, own = facts.params.train, facts.plan[facts.plan["model"] == OWN]
     here = own[(own["awp"] == facts.params.awp.enabled) & (own["gradient_checkpointing"] == train.gradient_checkpointing)]
-    sizes = ", ".join(f"{METHOD_LABELS[row.method]} {row.micro_batch_size}" for row in here.itertuples())
-    return f"for this encoder, as it is trained here, that is {sizes} of {train.batch_size} texts"
+    sizes = ", ".join(f"{METHOD_LABELS[row.method]} {row.micro_batch_size or 'none'}" for row in here.itertuples())
+    return f"for this encoder, trained by one process with this run's settings, that is {sizes} of {train.batch_size} texts"
 
 
 def not_fitting(facts: Facts) -> str:
@@ -111,5 +124,5 @@ def not_fitting(facts: Facts) -> str:
 def _variants(none: pd.DataFrame, model: str, method: str) -> str:
     rows = none[(none["model"] == model) & (none["method"] == method)]
     if len(rows) == 4:
-        return "in no variant"
+        return "whatever the variant"
     return ", ".join(VARIANTS[row.awp, row.gradient_checkpointing] for row in rows.itertuples())

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from stages.config import METHODS
+from stages.config.setting import REGULARIZERS, TUNED, setting
 from stages.plotting.style import METHOD_LABELS
 from stages.reporting.facts import Facts
 
@@ -51,14 +52,18 @@ def levelled_off(facts: Facts, method: str) -> str:
 
 
 def ablation_belongs(facts: Facts) -> bool:
-    """Whether the experiment without the regularizers had this run's training rows and learning rates.
+    """Whether the experiment without the regularizers had this run's training rows and parameters.
 
     Its table is committed and not made anew with every run; beside another run's numbers it would mislead.
     """
-    return all(
-        row.train_rows == facts.data["train_rows"] and row.learning_rate == facts.training[row.Index]["learning_rate"]
-        for row in facts.ablation.itertuples()
-    )
+    same_rows = (facts.ablation["train_rows"] == facts.data["train_rows"]).all()
+    return bool(same_rows and (facts.ablation["setting"] == setting(facts.params, REGULARIZERS)).all())
+
+
+def tuned_elsewhere(facts: Facts) -> str:
+    """What to add where the learning rates were chosen with other data, another encoder or other parameters than this run's."""
+    same = (facts.learning_rates["setting"] == setting(facts.params, TUNED)).all()
+    return "" if same else " (with other parameters, data or encoder than this run's: `make tune` chooses for these)"
 
 
 def regularizers(facts: Facts) -> str:

@@ -7,9 +7,15 @@ from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub import errors
-from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars, logging
+from huggingface_hub.utils import (
+    are_progress_bars_disabled,
+    disable_progress_bars,
+    enable_progress_bars,
+    logging,
+    validate_repo_id,
+)
 
-from stages.config.schema import HubModelParams
+from stages.config.schema import HubDataParams, HubModelParams
 from stages.errors import UserError
 from stages.paths import SCRATCH
 from stages.running import DISK_FAULTS
@@ -95,6 +101,21 @@ def faults_of_the_hub(section: str, name: str, revision: str, kind: str = "") ->
         logging.set_verbosity(verbosity)
         if not hidden:
             enable_progress_bars()
+
+
+def check_data_name(params: HubDataParams) -> None:
+    """Look at the name before the library does, which takes a folder or a storage bucket too; no commit pins what is in these.
+
+    Raises:
+        UserError: it is the name of a folder here, or can be none of a repository.
+    """
+    with faults_of_the_hub("data.hub", params.name, params.revision, "datasets/"):
+        if Path(params.name).is_dir():
+            raise UserError(
+                f"data.hub.name: {params.name} is a folder here, and a data set of the Hub was expected; for files of your own "
+                "set data.source to csv and data.csv.path to a CSV file, or to a folder with train.csv"
+            )
+        validate_repo_id(params.name)
 
 
 def newest(name: str, kind: str = "") -> str:

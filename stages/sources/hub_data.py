@@ -1,4 +1,4 @@
-"""A labelled data set of the Hugging Face Hub at a pinned commit, or of a local folder in a format that the Hub knows.
+"""A labelled data set of the Hugging Face Hub at a pinned commit.
 
 One Arrow stream a split is written, columns text and label: any text comes back exactly, whatever it holds, and equal rows
 give equal bytes, for which neither CSV (NUL, line ends) nor Parquet (the writer's version in the file) is a match.
@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import datasets
 import huggingface_hub
@@ -16,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, DatasetBuilder, Value
 from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES as PROGRAMS
-from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.errors import LocalEntryNotFoundError
 from yaml import YAMLError
 
 from stages.config.schema import HubDataParams
 from stages.errors import UserError
-from stages.sources.hub import CACHE, SITE, causes, disk_fault, faults_of_the_hub, newest, told
+from stages.sources.hub import CACHE, SITE, causes, check_data_name, disk_fault, faults_of_the_hub, newest, told
 
 FORMATS = {"arrow", "cache", "csv", "json", "parquet"}  # tables; cache: those that the library has prepared before
 LABEL_TYPES = ("string", "large_string", "bool", "int", "uint", "float")  # beginnings of names
@@ -35,11 +34,25 @@ def fetch_data(params: HubDataParams, target: Path) -> None:
     surrounding space, whole numbers in digits, true and false.
 
     Raises:
-        UserError: no network, no access, no such data set, commit, configuration, split or column; files in a format other
-            than csv, json, parquet or arrow; texts that are no strings, or null; labels that are fractions, null, empty, or
-            missing (-1 of a ClassLabel).
+        UserError: a name that is none on the Hub or that of a folder here; no network, no access, no such data set or commit;
+            what `write_splits` refuses.
     """
-    with _quiet(), _cache(params) as cache, faults_of_the_hub("data.hub", params.name, params.revision, "datasets/"):
+    check_data_name(params)
+    write_splits(params, CACHE / "datasets" / params.revision, target)
+
+
+def write_splits(params: HubDataParams, cache: Path, target: Path) -> None:
+    """Write what `fetch_data` says, from whatever the library finds under the name, which is not checked here.
+
+    Args:
+        cache: folder for prepared tables, one a commit: without network the library takes the last that it finds there.
+
+    Raises:
+        UserError: no such configuration, split or column; files in a format other than csv, json, parquet or arrow; texts that
+            are no strings, or null; labels that are fractions, null, empty, or missing (-1 of a ClassLabel); and what the Hub
+            answers in place of files.
+    """
+    with _settings(), faults_of_the_hub("data.hub", params.name, params.revision, "datasets/"):
         builder = _prepared(params, cache)
         for part, key in (("train", "split"), ("validation", "validation_split"), ("test", "test_split")):
             wanted = getattr(params, key)
@@ -51,43 +64,28 @@ def fetch_data(params: HubDataParams, target: Path) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Only errors from the library; bars on a terminal only."""
+def _settings() -> Iterator[None]:
+    """Only errors from the library, bars on a terminal only, repositories' files in the checkout's `CACHE`, not in the user's."""
+    CACHE.mkdir(parents=True, exist_ok=True)
     verbosity, bars = datasets.utils.logging.get_verbosity(), datasets.are_progress_bars_disabled()
+    kept = huggingface_hub.constants.HF_HUB_CACHE
     datasets.utils.logging.set_verbosity_error()
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
+    huggingface_hub.constants.HF_HUB_CACHE = str((CACHE / "hub").resolve())  # the library has no option for it
     try:
         yield
     finally:
+        huggingface_hub.constants.HF_HUB_CACHE = kept
         datasets.utils.logging.set_verbosity(verbosity)
         if not bars:
             datasets.enable_progress_bars()
 
 
-@contextmanager
-def _cache(params: HubDataParams) -> Iterator[Path]:
-    """Yield the folder for prepared tables, one a commit: without network the library takes the last that it finds there.
-
-    Tables of a local folder are not kept, since their files can change under the same name.
-    """
-    CACHE.mkdir(parents=True, exist_ok=True)
-    # the library has no option for where it keeps the files of a repository
-    kept, huggingface_hub.constants.HF_HUB_CACHE = huggingface_hub.constants.HF_HUB_CACHE, str((CACHE / "hub").resolve())
-    try:
-        if Path(params.name).is_dir():
-            with TemporaryDirectory(dir=CACHE) as folder:
-                yield Path(folder)
-        else:
-            yield CACHE / "datasets" / params.revision
-    finally:
-        huggingface_hub.constants.HF_HUB_CACHE = kept
-
-
 def _prepared(params: HubDataParams, cache: Path) -> DatasetBuilder:
     """What `datasets.load_dataset` does before it takes a split, with a look at the format before a data file is read."""
     if params.name in PROGRAMS:  # the library would take whatever lies in the current folder
-        raise UserError(f"data.hub.name: {params.name} is a format, no data set; one like owner/name or a folder was expected")
+        raise UserError(f"data.hub.name: {params.name} is a format, no data set; one like owner/name was expected")
     try:
         builder = datasets.load_dataset_builder(params.name, params.config, revision=params.revision, cache_dir=str(cache))
         modules = [kind.__module__.split(".") for kind in type(builder).__mro__]
@@ -111,7 +109,7 @@ def _refused(params: HubDataParams, error: Exception) -> Exception:
         return UserError(f"data.hub.revision: {params.name} has no commit {params.revision}; {newest(params.name, 'datasets/')}")
     if "BuilderConfig" in str(error) or "Config name is missing" in str(error):
         return UserError(f"data.hub.config: {params.config!r} is no configuration of {params.name} ({reason})")
-    if disk_fault(error) or isinstance(error, (HFValidationError, LocalEntryNotFoundError)):
+    if disk_fault(error) or isinstance(error, LocalEntryNotFoundError):
         return error
     if "gated" in str(error):
         return UserError(
@@ -119,8 +117,8 @@ def _refused(params: HubDataParams, error: Exception) -> Exception:
             "set HF_TOKEN"
         )
     return UserError(
-        f"data.hub.name: {params.name} cannot be used ({reason}); a data set of the Hub that you may read, or a folder, with "
-        "csv, json, parquet or arrow files was expected"
+        f"data.hub.name: {params.name} cannot be used ({reason}); a data set of the Hub that you may read, with csv, json, "
+        "parquet or arrow files, was expected"
     )
 
 

@@ -6,17 +6,19 @@ from transformers import TrainingArguments
 
 from stages.config import Params
 from stages.machine import pick_device
-from stages.memory.budget import Batching
+from stages.memory.batching import Batching
 
 
 def training_arguments(params: Params, batching: Batching, learning_rate: float, scratch: str) -> TrainingArguments:
     """Return the Trainer's arguments: AdamW with linear warm-up and decay, one evaluation an epoch, nothing saved.
 
+    A process trains on one device, on the first GPU if there are several; `train.launcher` is the way to use more.
+
     Args:
         scratch: a folder that the Trainer insists on; it stays empty.
     """
     train = params.train
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=scratch,
         num_train_epochs=train.epochs,
         per_device_train_batch_size=batching.micro_batch_size,
@@ -38,3 +40,6 @@ def training_arguments(params: Params, batching: Batching, learning_rate: float,
         dataloader_pin_memory=False,
         disable_tqdm=not sys.stderr.isatty(),
     )
+    # in one process the library would spread each micro-batch over all GPUs (DataParallel): other batches, another loss
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments

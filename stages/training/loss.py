@@ -12,7 +12,8 @@ class ClassificationLoss:
 
     Formula: sum_i -c[y_i] log softmax(logits_i)[y_i] / N with N = `num_items_in_batch`, the rows of all its micro-batches in all
     processes, so that gradients add up to the large batch's also where micro-batches differ in size, and c the class weights.
-    Without N (evaluation): the plain mean, c = 1.
+    The Trainer's own evaluation loss comes from here too, class weights included; what is reported is the plain cross entropy
+    of the predictions.
 
     Shapes: outputs.logits (B, K), labels (B,), c (K,).
     """
@@ -20,10 +21,8 @@ class ClassificationLoss:
     def __init__(self, class_weights: torch.Tensor | None = None):
         self.class_weights = class_weights
 
-    def __call__(self, outputs, labels: torch.Tensor, num_items_in_batch=None) -> torch.Tensor:
+    def __call__(self, outputs, labels: torch.Tensor, num_items_in_batch) -> torch.Tensor:
         logits = outputs["logits"] if isinstance(outputs, Mapping) else outputs.logits
-        if num_items_in_batch is None:
-            return nn.functional.cross_entropy(logits, labels)
         weights = None if self.class_weights is None else self.class_weights.to(logits)
         return nn.functional.cross_entropy(logits, labels, weights, reduction="sum") / num_items_in_batch
 

@@ -16,7 +16,7 @@ def test_ablation_trains_the_named_methods_and_keeps_the_rows_of_others(project,
     write_params(project, params)
     columns = ablate_regularizers.COLUMNS
     (project / "metrics").mkdir()
-    old = pd.DataFrame([["full", 1.0, 1, 1, 1, 0.5, 0.5], ["lora", 1.0, 1, 1, 1, 0.5, 0.5]], columns=columns)
+    old = pd.DataFrame([["full", 1.0, 1, 1, 1, 0.5, 0.5, "x"], ["lora", 1.0, 1, 1, 1, 0.5, 0.5, "x"]], columns=columns)
     old.to_csv(project / "metrics/ablation.csv", index=False)
     done = subprocess.run(
         [sys.executable, "-m", "experiments.ablate_regularizers", "lora"],

@@ -11,7 +11,7 @@ import torch
 from stages.errors import UserError
 from stages.measuring import peak
 from stages.measuring.peak import measure_peak
-from stages.memory.budget import Batching
+from stages.memory.batching import Batching
 from tests.imports import ROOT
 
 MIB = 2**20

@@ -5,7 +5,7 @@ import torch
 
 from stages.measuring.inputs import RandomInputs
 from stages.measuring.training_step import TrainingStep, time_training_steps
-from stages.memory.budget import Batching
+from stages.memory.batching import Batching
 from stages.memory.step import micro_batch_loss
 from stages.methods.registry import METHODS
 
@@ -47,7 +47,7 @@ def test_accumulated_micro_batches_weigh_as_much_as_one(tiny_bert):
 
 def test_every_method_is_timed_plain_and_with_awp(project, params):
     steps = {name: TrainingStep(METHODS[name].build(params, LABELS), 1.0, 0.01) for name in METHODS}
-    times = time_training_steps(steps, INPUTS, dict.fromkeys(METHODS, Batching(2, 2)), 8, repeats=2)
+    times = time_training_steps(steps, INPUTS, Batching(2, 2), 8, repeats=2)
     assert {name: sorted(kinds) for name, kinds in times.items()} == {name: ["awp", "plain"] for name in METHODS}
     assert all(value > 0 for kinds in times.values() for value in kinds.values())
     assert all(step.awp.log.steps == 3 * 2 for step in steps.values())  # warm-up and 2 rounds, 2 micro-batches each

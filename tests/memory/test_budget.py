@@ -5,7 +5,8 @@ import torch
 
 from stages.errors import UserError
 from stages.measuring.inputs import RandomInputs
-from stages.memory.budget import RESERVE_MIB, Batching, choose_batching, divisors, largest_that_fits, share_batch
+from stages.memory.batching import Batching, divisors, share_batch
+from stages.memory.budget import RESERVE_MIB, choose_batching, largest_that_fits
 from stages.memory.predict import MIB, PredictedMemory, predict_training_memory
 from stages.methods.registry import METHODS
 
@@ -63,6 +64,24 @@ def test_auto_follows_the_prediction(project, with_params):
         assert choose_batching(with_params(data={"max_length": 32}, train=train), model) == expected
     generous = with_params(data={"max_length": 32}, train=automatic)
     assert choose_batching(generous, model) == Batching(8, 1)
+
+
+def test_of_several_processes_each_holds_its_gradients_twice(project, with_params, monkeypatch):
+    """The budget that is just enough for one process with the same share of the batch is not enough."""
+    model = METHODS["full"].build(with_params(), LABELS)
+    inputs = RandomInputs(model.config.vocab_size, 2, 13, torch.device("cpu"))
+    needed = predict_training_memory(model, inputs, (4,), 32, accumulate=False, awp=True)[4].peak / MIB + RESERVE_MIB
+    gradients = sum(weight.nbytes for weight in model.parameters()) / MIB
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for budget, size in ((needed + gradients, 4), (needed + gradients - 1 / MIB, 2)):
+        train = {"batch_size": 8, "micro_batch_size": "auto", "memory_budget_gib": budget / 1024}
+        assert choose_batching(with_params(data={"max_length": 32}, train=train), model).micro_batch_size == size
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_model_that_is_not_on_the_gpu_yet_is_predicted(project, with_params):
+    model = METHODS["lora"].build(with_params(), LABELS)
+    choose_batching(with_params(data={"max_length": 32}, train={"micro_batch_size": "auto"}), model)
 
 
 def test_too_small_a_budget_says_what_would_be_needed(project, with_params):

@@ -56,9 +56,17 @@ def test_the_stage_writes_a_row_for_each_case(project, with_params):
     assert (table["peak_mib"] + RESERVE_MIB < 4096).all()
     peaks = table.set_index(["method", "awp", "gradient_checkpointing"])["peak_mib"]
     assert peaks["full", True, False] >= peaks["full", False, False]
+    assert (table["length"] == 16).all()
     first = Path("metrics/memory_plan.csv").read_bytes()
     plan.main()
     assert Path("metrics/memory_plan.csv").read_bytes() == first
+
+
+def test_texts_are_no_longer_than_a_model_takes(project, with_params):
+    params = with_params(data={"max_length": 1024}, train={"batch_size": 2})
+    row = dict(zip(plan.COLUMNS, plan.plan(plan.Case(OWN, "lora", False, False), params, 2), strict=True))
+    assert row["length"] == 32  # the tiny encoder has 32 positions
+    assert row["micro_batch_size"] == 2
 
 
 def test_what_a_family_cannot_do_is_left_out():

@@ -43,6 +43,7 @@ def test_front_matter_and_content(params, method, library, own, rate):
     assert "kept: 5" in sections["Training"] and "| seed | 13 |" in sections["Training"]
     assert "| macro F1 | 0.7250 |" in sections["Scores"]
     assert f'"models/{method}"' in sections["How to load it"]
+    assert "Unicode form NFC, with single spaces" in sections["How to load it"]
     assert "MIT" in sections["Licence"] and "`apache-2.0`" in sections["Licence"]
 
 

@@ -61,11 +61,12 @@ def test_a_transfer_set_loses_what_the_main_data_has():
     assert (dropped["duplicate"], dropped["in_main"]) == (1, 1)
 
 
-def test_a_given_test_set_keeps_all_its_rows_and_the_others_lose_its_texts():
+def test_a_given_test_set_keeps_all_its_rows_that_have_a_text_and_the_others_lose_its_texts():
     test = [Row("Good", 1, "test"), Row("good", 0, "test"), Row("good", 0, "test")]
-    rows, dropped = clean([Row("good", 1), Row("GOOD", 0), Row("good", 1, "validation"), *test], splits=SPLITS)
+    others = [Row("good", 1), Row("GOOD", 0), Row("good", 1, "validation"), Row(" \n", 1, "test")]
+    rows, dropped = clean([*others, *test], splits=SPLITS)
     assert rows == test
-    assert dropped == {"empty": 0, "near_tie": 0, "conflicting": 0, "duplicate": 0, "in_other_split": 3}
+    assert dropped == {"empty": 1, "near_tie": 0, "conflicting": 0, "duplicate": 0, "in_other_split": 3}
 
 
 def test_validation_keeps_what_train_has_too():

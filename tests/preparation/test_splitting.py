@@ -93,3 +93,9 @@ def test_a_class_that_a_given_split_lacks_is_named_without_advice_on_fractions(p
     few = fault([1] + [0] * 49 + [0, 1] * 5)
     assert "class 'b' has 6 row(s) after cleaning, 1 of them given for train, none of which falls into" in few
     assert "of train's rows); give it about" in few
+
+
+def test_strata_of_many_classes_do_not_run_into_each_other():
+    labels, places = np.array([199, 0, 199]), np.array([2, 1, 0], dtype=np.int8)  # as they are stored
+    assert strata(labels, places, 200).tolist() == [599, 200, 199]
+    assert strata(labels // 2, places, 100).tolist() == [299, 100, 99]

@@ -17,6 +17,7 @@ def test_texts_are_normalised_and_what_has_none_or_no_label_is_counted(tmp_path)
     assert (stored.labels.tolist(), stored.places.tolist()) == ([1, 0], [0, 2])
     assert (stored.read, stored.dropped) == (4, {"empty": 1, "near_tie": 1})
     assert stored.keys.tolist() == [key("A  B"), key("d")]
+    assert sum(column.nbytes for column in (stored.labels, stored.places, stored.keys)) == 2 * 17
 
 
 @pytest.mark.parametrize("count", [0, 1, BATCH, 2 * BATCH + 7])

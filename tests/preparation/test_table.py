@@ -145,3 +145,6 @@ def test_faults_of_a_folder_are_named_with_the_file(read):
         read({"train": train, "test": "text,label\n"})
     with pytest.raises(UserError, match=r"test\.csv: line 2 has nothing in column 'label'"):
         read({"train": train, "test": "text,label\nc,\n"})
+    for test in (train, "text,label\na,1\n"):
+        with pytest.raises(UserError, match=r"train\.csv: has no rows; add some, all methods train on them"):
+            read({"train": "text,label\n", "test": test})

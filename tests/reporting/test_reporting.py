@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from stages.config import METHODS
+from stages.config.setting import REGULARIZERS, TUNED, setting
 from stages.plotting.style import METHOD_LABELS
 from stages.report import render
 from stages.reporting import memory as memory_part
@@ -32,9 +33,9 @@ def plan() -> pd.DataFrame:
     rows = []
     for model, method in product(("this encoder", "large"), METHODS):
         size = 32 if model == "this encoder" else 2 * (method != "full")
-        rows += [(model, method, awp, recompute, size, 32 // size if size else 0, 4.0, 768, 1000.0)
+        rows += [(model, method, awp, recompute, 128, size, 32 // size if size else 0, 4.0, 768, 1000.0)
                  for awp, recompute in product((False, True), (False, True))]  # fmt: skip
-    columns = "model method awp gradient_checkpointing micro_batch_size accumulation_steps budget_gib reserve_mib peak_mib"
+    columns = "model method awp gradient_checkpointing length micro_batch_size accumulation_steps budget_gib reserve_mib peak_mib"
     return pd.DataFrame(rows, columns=columns.split())
 
 
@@ -66,8 +67,9 @@ def facts(params) -> Facts:
         for arm, ratio in ratios.items() for size in SIZES for length in LENGTHS
     ]  # fmt: skip
     names = ["method", "batch_size", "length", "median_ms", "p95_ms", "ratio_to_full", "ratio_low", "ratio_high"]
-    rates = [(m, r, 100, 2, 0.8 + r, 0.4) for m in METHODS for r in (1e-3, 2e-3)]
-    plain = {"learning_rate": 1e-3, "train_rows": 3500, "validation_f1": [0.53, 0.5, 0.5], "validation_loss": 0.4}
+    rates = [(m, r, 100, 2, 0.8 + r, 0.4, setting(params, TUNED)) for m in METHODS for r in (1e-3, 2e-3)]
+    plain = {"learning_rate": 1e-3, "train_rows": 3500, "validation_f1": [0.53, 0.5, 0.5], "validation_loss": 0.4,
+             "setting": setting(params, REGULARIZERS)}  # fmt: skip
     ablation = pd.DataFrame(plain, index=list(METHODS))
     machine = {"machine cpu": "some cpu", "machine device": "cpu", "machine threads": "2"}
     packages = {f"package {name}": "1.0" for name in ("torch", "transformers", "peft")}
@@ -101,7 +103,7 @@ def facts(params) -> Facts:
         benchmark={"machine": {"device": "cpu", "cpu": "some cpu", "threads": 2}} | benchmark,
         latency=pd.DataFrame(latency, columns=names),
         learning_rates=pd.DataFrame(
-            rates, columns=["method", "learning_rate", "train_rows", "epochs", "validation_f1", "validation_loss"]
+            rates, columns=["method", "learning_rate", "train_rows", "epochs", "validation_f1", "validation_loss", "setting"]
         ),
     )  # fmt: skip
 
@@ -150,19 +152,24 @@ def test_what_fits_into_the_budget_follows_the_plan(facts):
     assert memory_part.fits_in_budget(facts).endswith("full fine-tuning 32, LoRA 32, adapter 32 of 32 texts")
     assert "| large, LoRA | 2 x 16, 1,000 | 2 x 16, 1,000 |" in memory_part.plan(facts)
     assert "| large, full fine-tuning | none (1 takes 1,000) |" in memory_part.plan(facts)
-    assert memory_part.not_fitting(facts) == "Not even one text at a time fits for large with full fine-tuning (in no variant)."
+    assert memory_part.not_fitting(facts) == "Not even one text at a time fits for large with full fine-tuning (whatever the variant)."
     facts.plan.loc[(facts.plan["model"] == "large") & facts.plan["awp"], "micro_batch_size"] = 2
     assert "full fine-tuning (plain, checkpointing)." in memory_part.not_fitting(facts)
     facts.plan["micro_batch_size"] = 2
     assert memory_part.not_fitting(facts) == "Every one of these trainings fits."
+    assert memory_part.shorter_inputs(facts) == ""
+    facts.plan.loc[facts.plan["model"] == "large", "length"] = 64
+    assert memory_part.shorter_inputs(facts) == " (or as many as a model takes: large 64)"
     cannot = facts.plan[~facts.plan["gradient_checkpointing"]].reset_index(drop=True)
     assert "| cannot |" in memory_part.plan(replace(facts, plan=cannot))
 
 
 def test_the_cut_of_the_batch_is_told_as_training_took_it(facts):
-    assert memory_part.batching(facts) == "16 pass through the model at a time (2 micro-batches)"
+    assert memory_part.batching(facts) == "16 at a time pass through the model (2 micro-batches)"
+    assert memory_part.by_the_first_process(facts) == ""
     facts.training["lora"] = facts.training["lora"] | {"micro_batch_size": 8, "processes": 2}
-    assert "with LoRA 8 pass through the model at a time (2 micro-batches in each of 2 processes)" in memory_part.batching(facts)
+    assert "with LoRA 8 at a time pass through the model (2 micro-batches in each of 2 processes)" in memory_part.batching(facts)
+    assert "first process" in memory_part.by_the_first_process(facts)
 
 
 def test_the_error_of_the_prediction_is_told(facts):
@@ -188,8 +195,15 @@ def test_the_regularizers_effect_is_told(facts):
     assert phrases.regularizers(facts).endswith("adapter +0.000. Full fine-tuning loses most")
     assert "| full fine-tuning | 0.5000 | 0.5300 | +0.0300 |" in tables.ablation(facts)
     assert "**What the two do here.**" in render(facts)
-    facts.data["train_rows"] = 100  # the experiment was made with other rows: its numbers do not belong to this run
-    assert "**What the two do here.**" not in render(facts)
+    other = replace(facts, data=facts.data | {"train_rows": 100})  # its numbers do not belong to this run
+    assert "**What the two do here.**" not in render(other)
+
+
+def test_earlier_tables_of_other_parameters_are_known_as_such(facts, with_params):
+    other = replace(facts, params=with_params(peft={"rank": 4}))
+    assert phrases.tuned_elsewhere(facts) == "" and "`make tune`" in phrases.tuned_elsewhere(other)
+    assert phrases.ablation_belongs(facts) and not phrases.ablation_belongs(other)
+    assert phrases.ablation_belongs(replace(facts, params=with_params(awp={"epsilon": 0.02})))
 
 
 def test_a_best_rate_at_the_edge_is_told(facts):

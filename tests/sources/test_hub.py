@@ -122,12 +122,16 @@ def test_model_and_data_of_the_practical_are_fetched_and_prepared(run, hub):
     assert Path("data/raw/train.arrow").read_bytes() == before
 
 
-def test_a_folder_of_parquet_files_needs_no_hub(run):
-    Path("polarity").mkdir()
-    polarity(0, 60).to_parquet("polarity/train.parquet")
-    done = run("fetch", data={"name": "polarity", "split": "train[:50]"})
-    assert done.returncode == 0 and "polarity: 50 rows of train[:50] for train" in done.stdout
-    assert run("prepare", data={"name": "polarity"}).returncode == 0
+def test_a_folder_of_the_same_name_is_not_taken_for_the_data_set(run):
+    Path("org/polarity").mkdir(parents=True)
+    polarity(0, 60).to_parquet("org/polarity/train.parquet")
+    assert "data.hub.name: org/polarity is a folder here" in refused(run("fetch", data={"name": "org/polarity"}))
+
+
+def test_a_part_of_a_split(run):
+    done = run("fetch", data={"name": "org/polarity", "split": "train[:50]"})
+    assert done.returncode == 0 and "org/polarity: 50 rows of train[:50] for train" in done.stdout
+    assert run("prepare", data={"name": "org/polarity"}).returncode == 0
     assert sum(load_split(name).num_rows for name in ("train", "validation", "test")) == 50
 
 

@@ -1,8 +1,11 @@
-"""Data sets that the `datasets` library reads: exact texts, the order of the classes, and faults in one message each."""
+"""Data sets that the `datasets` library reads: exact texts, the order of the classes, and faults in one message each.
+
+A folder of the files that a repository of the Hub would hold stands in for it, below the check of the name.
+"""
 
 import os
-import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
@@ -11,7 +14,7 @@ from stages.config.schema import HubDataParams
 from stages.errors import UserError
 from stages.preparation.given import declared_names, read_arrow
 from stages.sources.checksums import sha256_of
-from stages.sources.hub_data import BATCH, fetch_data
+from stages.sources.hub_data import BATCH, fetch_data, write_splits
 
 CLASSES = Features({"label": ClassLabel(names=["worse", "better"]), "title": Value("string"), "content": Value("string")})
 TEXTS = ["plain", "two\nlines\r\nand\rmore", 'a "quote", a comma', "a NUL \0 inside", "  é \u2028 ", ""]
@@ -42,9 +45,10 @@ def mine(tmp_path, monkeypatch) -> Path:
 
 
 def fetch(**values) -> Path:
-    """The stream of the training split, fetched into the folder `out`."""
+    """The stream of the training split, written into the folder `out`."""
     Path("out").mkdir(exist_ok=True)
-    fetch_data(HubDataParams(**SOURCE | values), Path("out"))
+    with TemporaryDirectory() as cache:
+        write_splits(HubDataParams(**SOURCE | values), Path(cache), Path("out"))
     return Path("out/train.arrow")
 
 
@@ -66,20 +70,9 @@ def test_equal_rows_give_equal_bytes(mine):
     first = sha256_of(fetch())
     os.utime("mine/train.parquet", (0, 0))
     assert sha256_of(fetch()) == first and len(list(read_arrow(Path("out/train.arrow")))) == BATCH + 1
-    shutil.rmtree(".cache")
     rows_of([f"text {i}" for i in range(BATCH + 1)]).to_json("mine/train.json")
     Path("mine/train.parquet").unlink()
     assert [record.label for record in read_arrow(fetch())][:2] == ["0", "1"]  # JSON knows no class names
-
-
-def test_a_file_that_changed_is_read_anew_and_only_the_cache_of_the_checkout_is_used(mine):
-    fetch()
-    stamp = Path("mine/train.parquet").stat().st_mtime_ns
-    rows_of(["other"]).to_parquet("mine/train.parquet")
-    os.utime("mine/train.parquet", ns=(stamp, stamp))
-    assert [record.text for record in read_arrow(fetch())] == ["other"]
-    assert sorted(path.name for path in Path(".").iterdir()) == [".cache", "mine", "out"]
-    assert not list(Path(".cache/huggingface").rglob("*.arrow"))
 
 
 def test_splits_and_parts_of_them(mine):
@@ -115,15 +108,31 @@ def test_other_labels_are_written_as_text(mine, labels, expected):
         ({"label_column": "y"}, r"data\.hub\.label_column: mine has no column 'y'; .* are label \(classes worse, better\)"),
         ({"text_column": "label", "label_column": "title"}, r"data\.hub\.text_column: 'label' is no column of strings"),
         ({"label_column": "title"}, r"data\.hub\.label_column: 'title' is empty in row 1 of train"),
-        ({"name": "absent/folder/here"}, r"data\.hub\.name: absent/folder/here cannot be used .*Couldn't find any data file"),
-        ({"name": "org/name"}, r"data\.hub\.name: org/name could not be fetched; is the name right, and the network there\?"),
-        ({"name": "csv"}, r"data\.hub\.name: csv is a format, no data set"),
     ],
 )
 def test_a_wrong_parameter_is_one_message_with_what_would_be_right(mine, values, message):
     with pytest.raises(UserError, match=message) as caught:
         fetch(**values)
     assert len(str(caught.value)) < 800 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mine", r"mine is a folder here, and a data set of the Hub was expected; for files of your own set data\.source to csv"),
+        ("./mine", r"\./mine is a folder here"),
+        ("absent/folder/here", r"'absent/folder/here' is no name on the Hub; one like owner/name was expected"),
+        ("buckets/org/name", r"'buckets/org/name' is no name on the Hub"),
+        ("hf://datasets/org/name", r"'hf://datasets/org/name' is no name on the Hub"),
+        ("csv", r"csv is a format, no data set; one like owner/name was expected"),
+        ("org/name", r"org/name could not be fetched; is the name right, and the network there\?"),
+    ],
+)
+def test_only_a_name_of_the_hub_is_fetched(mine, name, message):
+    with pytest.raises(UserError, match=rf"^data\.hub\.name: {message}") as caught:
+        fetch_data(HubDataParams(**SOURCE | {"name": name}), Path("out"))
+    assert len(str(caught.value)) < 800 and "\n" not in str(caught.value)
+    assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(

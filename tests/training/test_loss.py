@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from stages.inference import predict_logits
 from stages.methods.registry import METHODS
-from stages.tokenized import load_labels, load_split, load_tokenizer
+from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
 from stages.training.loss import ClassificationLoss, balanced_class_weights
 from stages.training.run import make_trainer
 from tests.training.tiny import SMALL
@@ -34,10 +35,16 @@ def test_unequal_micro_batches_add_up_to_the_batch(balanced):
     torch.testing.assert_close(total, expected)
 
 
-def test_validation_loss_is_the_plain_mean():
-    logits, labels = torch.randn(10, 3), torch.tensor(LABELS)
-    weighed = ClassificationLoss(torch.tensor([1.0, 5.0, 9.0]))
-    torch.testing.assert_close(weighed({"logits": logits}, labels), torch.nn.functional.cross_entropy(logits, labels))
+@pytest.mark.parametrize("setting", ["none", "balanced"])
+def test_validation_loss_is_the_plain_mean_whatever_the_class_weights(prepared, with_params, setting):
+    params = with_params(train={**SMALL, "class_weights": setting})
+    model = METHODS["full"].build(params, load_labels())
+    trainer = make_trainer(params, model, load_tokenizer(), 1e-3, load_split("train"), "scratch")
+    reported = trainer.evaluate()["eval_cross_entropy"]
+    validation = load_split("validation")
+    logits = predict_logits(model, validation, make_collator(load_tokenizer()), 4)
+    expected = torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.tensor(validation["label"][:]))
+    assert reported == pytest.approx(expected.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(("setting", "weighed"), [("none", False), ("balanced", True)])

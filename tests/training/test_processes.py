@@ -1,5 +1,6 @@
 """Several processes under a launcher train what one process trains, and only the first of them writes."""
 
+import contextlib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import pandas as pd
 import psutil
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from tests.training.tiny import results, write_params
@@ -33,6 +35,13 @@ def run(command, module="stages.train_full", **environment) -> str:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
+
+
+def launch(stage: str) -> subprocess.CompletedProcess:
+    """What dvc.yaml calls."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "stages.launch", stage]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def trained(folder: Path, method: str) -> dict[str, torch.Tensor]:
@@ -74,16 +83,54 @@ def test_two_processes_draw_masks_of_their_own_and_go_on_after_a_kill(prepared, 
     point = prepared / ".cache/save_points/full.safetensors"
     while not point.exists() and group.poll() is None:
         time.sleep(0.01)
-    for process in [*psutil.Process(group.pid).children(recursive=True), group]:
-        process.kill()
-        process.wait()
+    workers = psutil.Process(group.pid).children(recursive=True)
+    group.kill()  # first: it would end the workers itself
+    group.wait()
+    for worker in workers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.kill()
+            worker.wait()
     assert "going on from step" in run(TWO["torchrun"], SAVE_POINT_SECONDS="0")
     assert results(prepared) == straight
 
 
 def test_processes_that_cannot_share_the_batch_are_refused(prepared, with_params):
-    write_params(prepared, with_params(), micro_batch_size=8)
-    done = subprocess.run([*TWO["torchrun"], "-m", "stages.train_full"], capture_output=True, text=True, check=False)
-    assert done.returncode
-    assert "train.batch_size: must be a multiple of micro_batch_size x processes = 8 x 2, received 8" in done.stderr
+    """Before any of them is started, in one line."""
+    write_params(prepared, with_params(), micro_batch_size=8, launcher="torchrun --standalone --nproc-per-node=2")
+    done = launch("train_full")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: train.batch_size: must be a multiple of micro_batch_size x processes = 8 x 2, received 8; change one of them\n"
+    )
     assert not (prepared / "models/full").exists()
+
+
+def test_only_the_first_process_tells_a_fault(prepared, with_params):
+    write_params(prepared, with_params())
+    (prepared / "data/processed/labels.json").unlink()
+    done = subprocess.run([*TWO["torchrun"], "-m", "stages.train_full"], capture_output=True, text=True, check=False)
+    assert done.returncode and done.stderr.count("error: data/processed/labels.json: no such file") == 1
+
+
+def test_the_launcher_of_params_starts_the_training(prepared, with_params):
+    write_params(prepared, with_params(), launcher="torchrun --standalone --nproc-per-node=2", epochs=1)
+    done = launch("train_lora")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads((prepared / "metrics/training/lora.json").read_text())["processes"] == 2
+
+
+@pytest.mark.parametrize(
+    ("stage", "launcher", "message"),
+    [
+        ("evaluate", "python", "the name of one stage was expected, train_full, train_lora, train_adapter; received evaluate"),
+        ("train_full", "bash", "train.launcher: "),
+        ("train_full", "torchrun --nproc-per-node 3", "micro_batch_size x processes = 4 x 3, received 8"),
+    ],
+)
+def test_what_cannot_be_started_is_told_in_one_message(prepared, with_params, stage, launcher, message):
+    write_params(prepared, with_params())
+    content = yaml.safe_load((prepared / "params.yaml").read_text())
+    content["train"]["launcher"] = launcher
+    (prepared / "params.yaml").write_text(yaml.safe_dump(content))
+    done = launch(stage)
+    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr

@@ -1,0 +1,23 @@
+"""What the Trainer is told."""
+
+from stages.memory.batching import Batching
+from stages.training import arguments
+from stages.training.arguments import training_arguments
+
+
+def test_one_process_trains_on_one_of_several_gpus(params, tmp_path, monkeypatch):
+    """The library would spread each micro-batch over all of them: other batches, and a loss that is no scalar."""
+
+    class OnTwoGpus(arguments.TrainingArguments):
+        @property
+        def n_gpu(self):
+            return getattr(self, "_n_gpu", 2)
+
+        def __post_init__(self):
+            super().__post_init__()
+            self._n_gpu = 2
+
+    monkeypatch.setattr(arguments, "TrainingArguments", OnTwoGpus)
+    told = training_arguments(params, Batching(16, 2), 1e-3, str(tmp_path))
+    assert told.n_gpu == 1
+    assert (told.train_batch_size, told.eval_batch_size) == (16, params.train.eval_batch_size)
