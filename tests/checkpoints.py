@@ -55,3 +55,13 @@ def random_texts(number: int, longest: int = 20) -> list[str]:
     """Texts of 1 to `longest` words; the longer ones do not fit into MAX_LENGTH tokens."""
     generator = np.random.default_rng(7)
     return [" ".join(generator.choice(WORDS, generator.integers(1, longest + 1))) for _ in range(number)]
+
+
+def one_by_one(folder: Path, texts: list[str], tokenizer: PreTrainedTokenizerBase | None = None) -> np.ndarray:
+    """Probabilities (N, K) of texts that went through what `prepare` does with a user's texts, one at a time, without padding."""
+    stored = StoredRows(Path("one_by_one.arrow"), [Row(text, 0) for text in texts])
+    read = [text for batch in stored.texts(np.arange(len(texts))) for text in batch]
+    ids, _ = encode(tokenizer or load_tokenizer(folder), read, MAX_LENGTH)
+    model = load_checkpoint(folder)
+    with torch.inference_mode():
+        return np.concatenate([model(input_ids=torch.tensor([row])).logits.double().softmax(-1).numpy() for row in ids])
