@@ -8,10 +8,6 @@ from tests.project import Project, ran
 def finished_queue(pipeline: Project) -> str:
     """Start the queue, wait until it is empty, and return its final state."""
     pipeline.run("dvc", "queue", "start")
-    return until_it_is_empty(pipeline)
-
-
-def until_it_is_empty(pipeline: Project) -> str:
     for _ in range(180):
         status = pipeline.run("dvc", "queue", "status")
         if "Queued" not in status and "Running" not in status:
