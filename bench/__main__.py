@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.config.schema import METHODS
+from stages.config import METHODS
 from stages.measuring.protocol import rotated
 
 OTHER = Path(".cache/adapterhub/bin/python")

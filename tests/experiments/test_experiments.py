@@ -8,7 +8,7 @@ import pandas as pd
 
 from experiments import ablate_regularizers, tune_learning_rate
 from tests.imports import ROOT
-from tests.training.tiny import prepare, write_params
+from tests.training.tiny import SMALL, prepare, write_params
 
 
 def test_ablation_trains_the_named_methods_and_keeps_the_rows_of_others(project, params):
@@ -44,8 +44,7 @@ def test_the_regularizers_are_off_in_the_ablation_and_nothing_else_changes(param
 
 def test_a_candidate_of_the_learning_rate_gets_half_of_the_rows_and_two_epochs(project, params, with_params):
     prepare(project)
-    write_params(project, params)
-    small = with_params(train={"epochs": 5, "batch_size": 8, "micro_batch_size": 4})
+    small = with_params(train={**SMALL, "epochs": 5})
     row = dict(zip(tune_learning_rate.COLUMNS, tune_learning_rate.try_candidate(small, "adapter", 3e-3), strict=True))
     assert (row["method"], row["learning_rate"], row["train_rows"], row["epochs"]) == ("adapter", 3e-3, 16, 2)
     assert 0 <= row["validation_f1"] <= 1 and row["validation_loss"] > 0
