@@ -19,7 +19,7 @@ from stages.config import Params, load_params
 from stages.inference import predict_logits
 from stages.memory.batching import Batching
 from stages.methods.registry import METHODS
-from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
+from stages.tokenized import column, load_labels, load_split, load_tokenizer, make_collator
 from stages.training.arguments import training_arguments
 from stages.training.trainer import FineTuningTrainer
 
@@ -116,7 +116,7 @@ def our_prediction() -> Callable[[], int]:
 
 def gflop_of_training() -> Callable[[], float]:
     """Full training, counted in GFLOP as 6 x weights of the encoder's layers x tokens, padding left out."""
-    work, tokens = our_training("full"), sum(rows_to_train()["length"])
+    work, tokens = our_training("full"), int(column(rows_to_train(), "length").sum())
     layers = METHODS["full"].build(load_params(), load_labels()).base_model.encoder
     weights = sum(parameter.numel() for parameter in layers.parameters() if parameter.dim() > 1)
 
@@ -130,7 +130,7 @@ def gflop_of_training() -> Callable[[], float]:
 def matrix_products() -> Callable[[], float]:
     """Products of the shapes that a batch of 32 median texts has in this encoder, in GFLOP."""
     config = METHODS["full"].build(load_params(), load_labels()).config
-    tokens = 32 * int(np.median(load_split("train")["length"]))
+    tokens = 32 * int(np.median(column(load_split("train"), "length")))
     width, inner = config.hidden_size, config.intermediate_size
     layers = [(torch.randn(tokens, n), torch.randn(m, n)) for n, m in ((width, width), (width, inner), (inner, width))]
 

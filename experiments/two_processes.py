@@ -27,11 +27,7 @@ from stages.running import run_stage
 from stages.tokenized import load_split
 
 ROOT = Path.cwd()
-MODULE = "stages.train_adapter"
-LAUNCHERS = {
-    1: [sys.executable, "-m", MODULE],
-    2: [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", MODULE],
-}
+LAUNCHERS = {1: "python", 2: "torchrun --standalone --nproc-per-node=2"}
 COLUMNS = ("processes", "seed", "train_rows", "best_epoch", "validation_f1")
 
 
@@ -53,10 +49,11 @@ def train(params: Params, seed: int, processes: int, rows: int) -> tuple:
     """Train in a temporary folder and return the row of the table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        trained_rows = lay_out(folder, params, seed, rows)
+        trained_rows = lay_out(folder, params, seed, rows, LAUNCHERS[processes])
         threads = str(max(1, (os.cpu_count() or 1) // processes))
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": threads}
-        done = subprocess.run(LAUNCHERS[processes], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "stages.launch", "train_adapter"]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise UserError(f"the training by {processes} process(es) with seed {seed} failed:\n{done.stderr[-2000:]}")
         summary = json.loads((folder / "metrics/training/adapter.json").read_text())
@@ -64,12 +61,13 @@ def train(params: Params, seed: int, processes: int, rows: int) -> tuple:
     return processes, seed, trained_rows, summary["best_epoch"], round(summary["best_validation_f1"], 6)
 
 
-def lay_out(folder: Path, params: Params, seed: int, rows: int) -> int:
+def lay_out(folder: Path, params: Params, seed: int, rows: int, launcher: str) -> int:
     """Write to `folder` what the train stage reads; of the rows of training `rows`, or all if there are fewer, the same ones for
     every seed. Return how many.
     """
     content = params.model_dump()
     content["seed"] = seed
+    content["train"]["launcher"] = launcher
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
     shutil.copy(ROOT / "dvc.yaml", folder)
     (folder / "stages").symlink_to(ROOT / "stages")

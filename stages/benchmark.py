@@ -41,7 +41,7 @@ from stages.paths import BASE_MODEL, METRICS, MODELS, PLOTS, TRAINING_METRICS
 from stages.plotting.style import save_figure
 from stages.quiet import quiet_libraries
 from stages.running import run_stage
-from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
+from stages.tokenized import column, load_labels, load_split, load_tokenizer, make_collator
 
 MICRO_BATCH_SIZES = (4, 16, 64)  # at which memory is predicted, beside the one at which all methods are compared
 LATENCY_COLUMNS = ("method", "batch_size", "length", "median_ms", "p95_ms", "ratio_to_full", "ratio_low", "ratio_high")
@@ -146,7 +146,7 @@ def measure_training(
 ) -> dict[str, dict[str, float]]:
     """Time of one training step at the median training length, and its peak memory at `longest`, by method."""
     peaks = {method: measure_peak(method, params, labels, batching, longest, inputs.device) for method in METHODS}
-    typical = ceil(median(load_split("train")["length"]))
+    typical = ceil(median(column(load_split("train"), "length")))
     for model in models.values():
         accelerate_training(model)
     steps = {

@@ -24,7 +24,7 @@ from stages.methods.checkpoint import checkpoint_bytes, load_checkpoint
 from stages.paths import LEARNING_CURVES, METRICS, MODELS, TRAINING_METRICS
 from stages.provenance import origin, write_provenance
 from stages.running import run_stage
-from stages.tokenized import load_labels, load_split, load_tokenizer, load_transfer_names, make_collator
+from stages.tokenized import column, load_labels, load_split, load_tokenizer, load_transfer_names, make_collator
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def predict(sets: Mapping[str, Dataset], num_classes: int, batch_size: int) -> d
                 logits = predict_logits(model, dataset, collator, batch_size)
                 classes[name][method] = classes_of(logits, num_classes, method)
                 progress.update()
-    return {name: Predicted(np.asarray(dataset["label"]), classes[name]) for name, dataset in sets.items()}
+    return {name: Predicted(column(dataset, "label"), classes[name]) for name, dataset in sets.items()}
 
 
 def classes_of(logits: np.ndarray, num_classes: int, method: str) -> np.ndarray:

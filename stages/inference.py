@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from datasets import Dataset
 
+from stages.tokenized import column
+
 
 def predict_logits(model: torch.nn.Module, dataset: Dataset, collator: Callable, batch_size: int) -> np.ndarray:
     """Return the logits (N, K) of the N rows of `dataset`, in its own order, as float32 (see `sorted_logits`)."""
-    return sorted_logits(model, dataset["length"], lambda index: dataset[index]["input_ids"], collator, batch_size)
+    return sorted_logits(model, column(dataset, "length"), lambda index: dataset[index]["input_ids"], collator, batch_size)
 
 
 @torch.inference_mode()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from datasets import Dataset
 from pyarrow import ArrowInvalid
@@ -33,6 +34,14 @@ def load_split(name: str) -> Dataset:
         return Dataset.from_file(str(path))
     except (ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: no table of tokenized texts ({error}); run the stage prepare again") from None
+
+
+def column(rows: Dataset, name: str) -> np.ndarray:
+    """Return a column of numbers, shape (N,), in the type that it has on disk.
+
+    `rows[name]` would make a Python object of every number: 11 seconds of them for 700,000 rows.
+    """
+    return rows.with_format("arrow")[name][:].to_numpy()
 
 
 def load_labels() -> list[str]:

@@ -1,13 +1,23 @@
 """More than one experiment, and more than one clone: DVC's queue and a remote, as README shows them."""
 
+import subprocess
 import time
 
 from tests.project import Project, ran
 
 
+def start_queue(pipeline: Project) -> None:
+    """Not with `run`, which reads the output to its end: the worker holds it open until the queue is empty."""
+    subprocess.run(("dvc", "queue", "start"), cwd=pipeline.folder, env=pipeline.environment, stdout=subprocess.DEVNULL, check=True)
+
+
 def finished_queue(pipeline: Project) -> str:
     """Start the queue, wait until it is empty, and return its final state."""
-    pipeline.run("dvc", "queue", "start")
+    start_queue(pipeline)
+    return until_it_is_empty(pipeline)
+
+
+def until_it_is_empty(pipeline: Project) -> str:
     for _ in range(180):
         status = pipeline.run("dvc", "queue", "status")
         if "Queued" not in status and "Running" not in status:
@@ -27,6 +37,35 @@ def test_a_sweep_in_the_queue_runs_each_experiment_in_a_folder_of_its_own(pipeli
     diff = pipeline.run("dvc", "metrics", "diff", first, second, "--targets", "metrics/headline.json")
     assert "trainable_parameters" in diff
     pipeline.run("dvc", "exp", "remove", first, second)
+
+
+def test_an_experiment_that_was_killed_in_the_queue_goes_on_when_it_is_queued_again(pipeline, monkeypatch):
+    monkeypatch.setitem(pipeline.environment, "SAVE_POINT_SECONDS", "0")
+    queue = ("dvc", "exp", "run", "--queue", "-S", "train.epochs=30", "-S", "train.patience=30", "--name")
+    known = set(pipeline.run("dvc", "exp", "list", "--name-only").split())
+
+    def states() -> list:
+        return list(pipeline.folder.glob(".cache/save_points/queue/full-*.safetensors"))
+
+    pipeline.run(*queue, "first", "train_full")
+    start_queue(pipeline)
+    deadline = time.monotonic() + 120
+    while not states():
+        assert time.monotonic() < deadline, pipeline.run("dvc", "queue", "logs", "first")
+        time.sleep(0.02)
+    pipeline.run("dvc", "queue", "kill", "--force", "first")
+    assert "Failed" in until_it_is_empty(pipeline)
+    assert states()
+
+    pipeline.run(*queue, "second", "train_full")
+    status = finished_queue(pipeline)
+    assert "Success" in status
+    assert "going on from step" in pipeline.run("dvc", "queue", "logs", "second")
+    assert not states()
+    assert set(pipeline.run("dvc", "exp", "list", "--name-only").split()) - known == {"second"}
+    pipeline.run("dvc", "exp", "remove", "second")
+    pipeline.run("dvc", "queue", "remove", "--all")
+    assert pipeline.run("git", "status", "--porcelain") == ""
 
 
 def test_models_come_from_a_remote_and_nobody_trains_again(pipeline, tmp_path):

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import sentencepiece
 import torch
+from datasets import Dataset, Features, Value
 
 from stages.errors import UserError
-from stages.tokenized import load_split, load_tokenizer, make_collator
+from stages.tokenized import column, load_split, load_tokenizer, make_collator
 
 TINY_BERT = Path(__file__).parents[1] / "examples/tiny-bert"
 
@@ -46,3 +47,11 @@ def test_a_tokenizer_that_is_published_as_a_sentencepiece_model_only(tmp_path):
     ids = tokenizer("a good film")["input_ids"]
     assert (ids[0], ids[-1]) == (1, 2)
     assert tokenizer.decode(ids, skip_special_tokens=True).strip() == "a good film"
+
+
+def test_a_column_is_an_array_in_its_own_type_and_in_the_order_of_the_rows():
+    types = Features({"length": Value("int32"), "text": Value("string")})
+    rows = Dataset.from_dict({"length": [3, 1, 2], "text": ["a", "b", "c"]}, features=types)
+    lengths = column(rows, "length")
+    assert lengths.dtype == "int32" and lengths.tolist() == [3, 1, 2]
+    assert column(rows.select([2, 0]), "length").tolist() == [2, 3]

@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from stages.acceleration.apply import accelerate
 from stages.errors import UserError
 from stages.files import read_json
-from stages.methods.families import FAMILIES, family_of
+from stages.methods.families import family_of
 from stages.paths import BASE_MODEL
 from stages.quiet import quiet_libraries
 
@@ -43,8 +43,7 @@ def read_config(folder: Path) -> PreTrainedConfig:
     """
     try:
         model_type = read_json(folder / "config.json")["model_type"]
-        if model_type not in FAMILIES:
-            raise UserError(f"{folder}: a model of family {model_type!r}; supported are: {', '.join(sorted(FAMILIES))}")
+        family_of(model_type, f"{folder}: ")
         return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, StrictDataclassError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"

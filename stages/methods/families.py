@@ -126,12 +126,15 @@ def modules_to_save(model: Any) -> list[str]:
     return [name for name in head_names(model) if name not in ("classifier", "score")]
 
 
-def family_of(model_type: str) -> Family:
+def family_of(model_type: str, origin: str = "") -> Family:
     """Return the row of `model_type` (a configuration's `model_type`).
+
+    Args:
+        origin: how the message is to begin, such as "models/base: ".
 
     Raises:
         UserError: the family is not supported; the message lists those that are.
     """
     if model_type not in FAMILIES:
-        raise UserError(f"family {model_type!r} is not supported; supported are: {', '.join(sorted(FAMILIES))}")
+        raise UserError(f"{origin}a model of family {model_type!r}; supported are: {', '.join(sorted(FAMILIES))}")
     return FAMILIES[model_type]

@@ -47,11 +47,13 @@ def choose(
         splits: those that were given; of more than one, `in_other_split` counts what rules 3 and 4 drop from a split for a
             text that another keeps.
     """
-    groups = np.unique(keys, return_inverse=True)[1]
+    groups = np.unique(keys, return_inverse=True)[1].astype(np.int32)  # 4 bytes: of these arrays prepare's memory is made
     tested = _any(groups, places == SPLITS.index("test"))[groups]  # of each row: whether a test row has its text
     conflicting = ~tested & _differ(groups, labels)[groups]
     validated = _any(groups, places == SPLITS.index("validation"))[groups]
-    home = np.where(tested, SPLITS.index("test"), np.where(validated, SPLITS.index("validation"), SPLITS.index("train")))
+    home = np.full(len(keys), SPLITS.index("train"), dtype=np.int8)
+    home[validated] = SPLITS.index("validation")
+    home[tested] = SPLITS.index("test")
     elsewhere = ~conflicting & (places != home)
     kept = np.flatnonzero(~conflicting & ~elsewhere)
     once = np.sort(np.concatenate([kept[tested[kept]], _firsts(kept[~tested[kept]], groups)]))
@@ -67,7 +69,9 @@ def choose(
 
 def _any(groups: np.ndarray, flags: np.ndarray) -> np.ndarray:
     """Of each group, whether one of its rows has the flag."""
-    return np.bincount(groups, flags, minlength=1) > 0
+    found = np.zeros(groups.max(initial=0) + 1, dtype=bool)
+    found[groups[flags]] = True
+    return found
 
 
 def _differ(groups: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from safetensors import SafetensorError, safe_open
 
 from stages.errors import UserError
 from stages.files import read_json
-from stages.methods.families import FAMILIES
+from stages.methods.families import family_of
 
 CSV_NAME = "reviews.csv"
 SPLIT_FILES = ("train.csv", "validation.csv", "test.csv")
@@ -115,8 +115,7 @@ def check_family(folder: Path, origin: str) -> None:
     except (ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise UserError(f"{origin}/config.json names no model_type ({reason}); save the model anew") from None
-    if model_type not in FAMILIES:
-        raise UserError(f"{origin} is a model of family {model_type!r}; supported are: {', '.join(sorted(FAMILIES))}")
+    family_of(model_type, f"{origin} is ")
 
 
 def check_weights(path: Path, origin: str) -> None:

@@ -17,7 +17,7 @@ from stages.methods.terms import read_base_facts
 from stages.paths import BASE_MODEL, LEARNING_CURVES, MODELS, TRAINING_METRICS
 from stages.provenance import write_provenance
 from stages.regularization.awp import PerturbationLog
-from stages.tokenized import load_split
+from stages.tokenized import column, load_split
 from stages.training.early_stopping import EarlyStopping
 from stages.training.history import History
 from stages.training.trainer import FineTuningTrainer
@@ -49,7 +49,7 @@ def write_card(name: str, params: Params, labels: list[str], run: Run) -> str:
     """The model card, with the kept epoch's scores on validation."""
     kept = next(row for row in run.history.rows if row.epoch == run.stopping.best_epoch)
     validation = {score: getattr(kept, score) for score in ("accuracy", "precision", "recall", "f1")}
-    rows = {split: np.bincount(load_split(split)["label"], minlength=len(labels)).tolist() for split in ("train", "validation")}
+    rows = {split: np.bincount(column(load_split(split), "label"), minlength=len(labels)).tolist() for split in ("train", "validation")}
     base = read_base_facts(BASE_MODEL)
     return model_card(name, params, labels, run.counts, run.stopping.best_epoch, validation, rows, base)
 
@@ -58,7 +58,7 @@ def validation_confusion(trainer: FineTuningTrainer, labels: list[str]) -> str:
     """The confusion matrix on validation as text: a row per true class, a column per predicted one."""
     dataset = load_split("validation")
     logits = predict_logits(trainer.model, dataset, trainer.data_collator, trainer.args.eval_batch_size)
-    matrix = confusion_matrix(dataset["label"], logits.argmax(axis=1), labels=np.arange(len(labels)))
+    matrix = confusion_matrix(column(dataset, "label"), logits.argmax(axis=1), labels=np.arange(len(labels)))
     table = pd.DataFrame(matrix, index=[f"true {name}" for name in labels], columns=labels)
     return f"confusion matrix on validation (columns: predicted)\n{table.to_string()}"
 

@@ -17,7 +17,7 @@ from stages.processes import is_main_process, process_index
 from stages.provenance import origin
 from stages.regularization.mixout import apply_mixout
 from stages.scores import classification_scores
-from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
+from stages.tokenized import column, load_labels, load_split, load_tokenizer, make_collator
 from stages.training.arguments import training_arguments
 from stages.training.early_stopping import EarlyStopping
 from stages.training.history import History, ProgressBar
@@ -86,7 +86,7 @@ def make_trainer(params: Params, model, tokenizer, learning_rate: float, rows: D
 
     validation = load_split("validation")
     # longest first: the texts of one batch then differ little in length, and the metrics do not see the order
-    validation = validation.select(np.argsort(-np.asarray(validation["length"]), kind="stable"), keep_in_memory=True)
+    validation = validation.select(np.argsort(-column(validation, "length"), kind="stable"), keep_in_memory=True)
     trainer = FineTuningTrainer(
         model=model,
         args=training_arguments(params, batching, learning_rate, scratch),
@@ -95,7 +95,7 @@ def make_trainer(params: Params, model, tokenizer, learning_rate: float, rows: D
         data_collator=make_collator(tokenizer),
         compute_metrics=compute_metrics,
         awp=params.awp,
-        class_weights=balanced_class_weights(np.asarray(rows["label"]), num_classes) if balanced else None,
+        class_weights=balanced_class_weights(column(rows, "label"), num_classes) if balanced else None,
     )
     trainer.remove_callback(PrinterCallback)
     if trainer.pop_callback(ProgressCallback):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,9 +81,10 @@ class SavePoint:
             OSError: the disk is full or may not be written.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._temporary
+        temporary = self._folder / self.path.name
         content = json.dumps({"inputs": self.inputs, "state": saved.state})
         try:
+            self._folder.mkdir(exist_ok=True)
             # one metadata key: safetensors writes several in random order
             save_file({name: tensor.contiguous() for name, tensor in saved.tensors.items()}, temporary, {"content": content})
             with temporary.open("rb") as file:
@@ -92,12 +94,12 @@ class SavePoint:
         except SafetensorError as error:
             raise OSError(f"{temporary}: {error}") from error
         finally:
-            temporary.unlink(missing_ok=True)
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def remove(self) -> None:
         """Forget the state: the training has ended and its results stand."""
         self.path.unlink(missing_ok=True)
-        self._temporary.unlink(missing_ok=True)  # of a process that was killed while it wrote
+        shutil.rmtree(self._folder, ignore_errors=True)  # of a process that was killed while it wrote
 
     def _remove_oldest(self) -> None:
         if self.kept is not None:
@@ -106,5 +108,6 @@ class SavePoint:
                 path.unlink(missing_ok=True)
 
     @property
-    def _temporary(self) -> Path:
+    def _folder(self) -> Path:
+        """Where a new file is written; a folder, for safetensors writes under a name of its own first, and a kill leaves that."""
         return self.path.with_suffix(".tmp")

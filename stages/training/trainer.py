@@ -5,6 +5,7 @@ from torch import nn
 
 from stages.config.schema import AwpParams
 from stages.regularization.awp import AdversarialWeightPerturbation, in_window
+from stages.tokenized import column
 from stages.training.loss import ClassificationLoss
 from stages.training.resumable import ResumableTrainer
 from stages.training.sampler import LengthGroupedSampler
@@ -68,4 +69,4 @@ class FineTuningTrainer(ResumableTrainer):
     def _get_train_sampler(self, train_dataset=None) -> LengthGroupedSampler:
         # `train_dataset`, if given, has lost the column by which the rows are grouped
         batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        return LengthGroupedSampler(self.train_dataset["length"], batch_size, self.args.data_seed)
+        return LengthGroupedSampler(column(self.train_dataset, "length"), batch_size, self.args.data_seed)

@@ -1,5 +1,7 @@
 """The order of the rows: complete, random, grouped by length, and a function of seed and epoch alone."""
 
+import tracemalloc
+
 import numpy as np
 import torch
 
@@ -40,3 +42,13 @@ def test_batches_hold_texts_of_similar_length_in_random_order():
     assert np.mean([np.ptp(batch) for batch in batches]) < 8  # of 77 over all
     means = [batch.mean() for batch in batches]
     assert np.corrcoef(means, np.arange(len(means)))[0, 1] ** 2 < 0.3
+
+
+def test_an_order_costs_a_few_bytes_a_row():
+    """8 for the row's number and a little for the batches: memory does not hold the rows."""
+    lengths = np.full(200_000, 20, dtype=np.int32)
+    tracemalloc.start()
+    next(iter(LengthGroupedSampler(lengths, 32, 0)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 12 * len(lengths)
