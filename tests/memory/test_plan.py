@@ -63,7 +63,7 @@ def test_the_stage_writes_a_row_for_each_case(project, with_params):
 
 
 def test_texts_are_no_longer_than_a_model_takes(project, with_params):
-    params = with_params(data={"max_length": 1024}, train={"batch_size": 2})
+    params = with_params(data={"max_length": 1024}, train={"batch_size": 2, "micro_batch_size": "auto"})
     row = dict(zip(plan.COLUMNS, plan.plan(plan.Case(OWN, "lora", False, False), params, 2), strict=True))
     assert row["length"] == 32  # the tiny encoder has 32 positions
     assert row["micro_batch_size"] == 2
