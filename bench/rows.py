@@ -18,27 +18,40 @@ import numpy as np
 import yaml
 
 ROOT = Path.cwd()
-# runs a stage, then says how much memory (MiB) it ever had resident beyond what its imports took
+# runs a stage, then says how much memory of its own (MiB) it ever held beyond what its imports took; pages of a mapped file are
+# not its own: they are the system's copy of the file, and go when memory is needed
 MEASURED = """
-import resource, sys
+import threading
+import psutil
 import stages.{stage}
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 1024)
-imported = peak()
-{run}
-print("PEAK", round(peak() - imported))
+def own():
+    memory = psutil.Process().memory_info()
+    return (memory.rss - getattr(memory, "shared", 0)) / 2**20
+imported = peak = own()
+ended = threading.Event()
+def watch():
+    global peak
+    while not ended.wait(0.005):
+        peak = max(peak, own())
+watcher = threading.Thread(target=watch)
+watcher.start()
+try:
+    {run}
+finally:
+    ended.set()
+    watcher.join()
+print("PEAK", round(peak - imported))
 """
 PREPARE = "stages.prepare.main()"
 # a few steps are enough: what grows with the rows is there before the first
-TRAIN = """
-from stages.config import load_params
-from stages.methods import lora
-from stages.tokenized import load_labels, load_split, load_tokenizer
-from stages.training.run import make_trainer
-params, labels = load_params(), load_labels()
-trainer = make_trainer(params, lora.build(params, labels), load_tokenizer(), 1e-3, load_split("train"), "scratch")
-trainer.args.max_steps, trainer.args.eval_strategy = 20, "no"
-trainer.train()
-"""
+TRAIN = """from stages.config import load_params
+    from stages.methods import lora
+    from stages.tokenized import load_labels, load_split, load_tokenizer
+    from stages.training.run import make_trainer
+    params, labels = load_params(), load_labels()
+    trainer = make_trainer(params, lora.build(params, labels), load_tokenizer(), 1e-3, load_split("train"), "scratch")
+    trainer.args.max_steps, trainer.args.eval_strategy = 20, "no"
+    trainer.train()"""
 
 
 def write_texts(path: Path, rows: int) -> None:
