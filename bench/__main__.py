@@ -16,8 +16,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.config import METHODS
-from stages.measuring.protocol import rotated
+from stages.benchmark.protocol import rotated
+from stages.project.schema import METHODS
 
 OTHER = Path(".cache/adapterhub/bin/python")
 ADAPTERHUB = "AdapterHub adapter"

@@ -14,12 +14,14 @@ from transformers import Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from bench.protocol import TRAINED_ROWS, serve
-from stages.acceleration.apply import accelerate_training
-from stages.config import Params, load_params
-from stages.inference import predict_logits
+from stages.classifier.faster.apply import accelerate_training
+from stages.classifier.inference import predict_logits
+from stages.classifier.splits import column, load_labels, load_split, load_tokenizer, make_collator
 from stages.memory.batching import Batching
-from stages.methods.registry import METHODS
-from stages.tokenized import column, load_labels, load_split, load_tokenizer, make_collator
+from stages.methods.method import build
+from stages.methods.registry import method_of
+from stages.project.parameters import load_params
+from stages.project.schema import METHODS, Params
 from stages.training.arguments import training_arguments
 from stages.training.trainer import FineTuningTrainer
 
@@ -41,12 +43,9 @@ def rows_to_train():
 
 def plain_model(method: str, params: Params) -> torch.nn.Module:
     """The method's model without what this project does to make it faster."""
-    model = METHODS[method].build(params, load_labels())
-    base = model.get_base_model() if method != "full" else model
-    for module in model.modules():
-        module._forward_pre_hooks.clear()  # the one in the last layer
-    base.set_attn_implementation("sdpa")
-    return model
+    content = params.model_dump()
+    content["train"]["acceleration"] = False
+    return build(method_of(method), Params.model_validate(content), load_labels())
 
 
 def plain_arguments(folder: str, params: Params) -> TrainingArguments:
@@ -82,7 +81,7 @@ def plain_training(method: str) -> Callable[[], int]:
 def our_training(method: str, awp: bool = False) -> Callable[[], int]:
     """The stages' training without its validation."""
     params, rows = params_of_one_epoch(awp), rows_to_train()
-    model, collator = METHODS[method].build(params, load_labels()), make_collator(load_tokenizer())
+    model, collator = build(method_of(method), params, load_labels()), make_collator(load_tokenizer())
     accelerate_training(model)
 
     def work() -> int:
@@ -110,14 +109,14 @@ def plain_prediction(batch_size: int) -> Callable[[], int]:
 
 def our_prediction() -> Callable[[], int]:
     params, rows = load_params(), load_split("test")
-    model, collator = METHODS["full"].build(params, load_labels()), make_collator(load_tokenizer())
+    model, collator = build(method_of("full"), params, load_labels()), make_collator(load_tokenizer())
     return lambda: len(predict_logits(model, rows, collator, params.evaluate.batch_size))
 
 
 def gflop_of_training() -> Callable[[], float]:
     """Full training, counted in GFLOP as 6 x weights of the encoder's layers x tokens, padding left out."""
     work, tokens = our_training("full"), int(column(rows_to_train(), "length").sum())
-    layers = METHODS["full"].build(load_params(), load_labels()).base_model.encoder
+    layers = build(method_of("full"), load_params(), load_labels()).base_model.encoder
     weights = sum(parameter.numel() for parameter in layers.parameters() if parameter.dim() > 1)
 
     def count() -> float:
@@ -129,7 +128,7 @@ def gflop_of_training() -> Callable[[], float]:
 
 def matrix_products() -> Callable[[], float]:
     """Products of the shapes that a batch of 32 median texts has in this encoder, in GFLOP."""
-    config = METHODS["full"].build(load_params(), load_labels()).config
+    config = build(method_of("full"), load_params(), load_labels()).config
     tokens = 32 * int(np.median(column(load_split("train"), "length")))
     width, inner = config.hidden_size, config.intermediate_size
     layers = [(torch.randn(tokens, n), torch.randn(m, n)) for n, m in ((width, width), (width, inner), (inner, width))]

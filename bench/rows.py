@@ -46,7 +46,7 @@ PREPARE = "stages.prepare.main()"
 # a few steps are enough: what grows with the rows is there before the first
 TRAIN = """from stages.config import load_params
     from stages.methods import lora
-    from stages.tokenized import load_labels, load_split, load_tokenizer
+    from stages.classifier.splits import load_labels, load_split, load_tokenizer
     from stages.training.run import make_trainer
     params, labels = load_params(), load_labels()
     trainer = make_trainer(params, lora.build(params, labels), load_tokenizer(), 1e-3, load_split("train"), "scratch")

@@ -3,7 +3,7 @@
 Trains each named method (all three if none is named) as the pipeline does, but without AWP and mixout, and writes what
 validation says to metrics/ablation.csv; the report sets it beside what the pipeline's own training reached with both. The
 test set is not touched. Needs the outs of `prepare`. Rows of methods that are not named are kept. The column `setting` says with
-which other parameters (stages.config.setting).
+which other parameters (stages.report.setting).
 
 The trainings run side by side, one per core with one thread each.
 """
@@ -13,13 +13,14 @@ import sys
 import pandas as pd
 
 from experiments.side_by_side import fit_quietly, rows_of
-from stages.config import METHODS, Params, load_params
-from stages.config.setting import REGULARIZERS, setting
-from stages.errors import UserError
-from stages.files import write_text
-from stages.paths import METRICS
-from stages.running import run_stage
-from stages.tokenized import load_split
+from stages.classifier.splits import load_split
+from stages.project.errors import UserError
+from stages.project.files import write_text
+from stages.project.parameters import load_params
+from stages.project.paths import METRICS
+from stages.project.running import run_stage
+from stages.project.schema import METHODS, Params
+from stages.report.setting import REGULARIZERS, setting
 
 TABLE = METRICS / "ablation.csv"
 COLUMNS = ["method", "learning_rate", "train_rows", "epochs_trained", "best_epoch", "validation_f1", "validation_loss", "setting"]

@@ -10,9 +10,9 @@ from multiprocessing import get_context
 import torch
 from datasets import Dataset
 
-from stages.config import Params
-from stages.methods.registry import METHODS
-from stages.tokenized import load_labels, load_tokenizer
+from stages.classifier.splits import load_labels, load_tokenizer
+from stages.methods.registry import method_of
+from stages.project.schema import Params
 from stages.training.history import EpochRow
 from stages.training.run import Run, fit
 
@@ -29,5 +29,5 @@ def fit_quietly(params: Params, method: str, rows: Dataset) -> tuple[Run, EpochR
     """Train `method` on `rows` with one thread, printing nothing, and return the run and its best epoch."""
     torch.set_num_threads(1)
     with contextlib.redirect_stdout(io.StringIO()):  # the epochs of several trainings at once would be unreadable
-        run = fit(METHODS[method], params, load_labels(), load_tokenizer(), rows)
+        run = fit(method_of(method), params, load_labels(), load_tokenizer(), rows)
     return run, run.history.rows[run.stopping.best_epoch - 1]

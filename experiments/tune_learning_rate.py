@@ -10,12 +10,13 @@ The candidates run side by side, one per core with one thread each: the result d
 import numpy as np
 
 from experiments.side_by_side import fit_quietly, rows_of
-from stages.config import Params, load_params
-from stages.config.setting import TUNED, setting
-from stages.files import write_csv
-from stages.paths import METRICS
-from stages.running import run_stage
-from stages.tokenized import load_split
+from stages.classifier.splits import load_split
+from stages.project.files import write_csv
+from stages.project.parameters import load_params
+from stages.project.paths import METRICS
+from stages.project.running import run_stage
+from stages.project.schema import Params
+from stages.report.setting import TUNED, setting
 
 CANDIDATES = {
     "full": (2e-5, 5e-5, 1e-4, 2e-4),

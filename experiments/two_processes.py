@@ -19,12 +19,13 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from stages.config import Params, load_params
-from stages.errors import UserError
-from stages.files import write_csv
-from stages.paths import BASE_MODEL, METRICS, PROCESSED
-from stages.running import run_stage
-from stages.tokenized import load_split
+from stages.classifier.splits import load_split
+from stages.project.errors import UserError
+from stages.project.files import write_csv
+from stages.project.parameters import load_params
+from stages.project.paths import BASE_MODEL, METRICS, PROCESSED
+from stages.project.running import run_stage
+from stages.project.schema import Params
 
 ROOT = Path.cwd()
 LAUNCHERS = {1: "python", 2: "torchrun --standalone --nproc-per-node=2"}

@@ -20,9 +20,10 @@ from pathlib import Path
 
 import yaml
 
-from stages.config import METHODS, load_params
-from stages.errors import UserError
-from stages.paths import PARAMS, SAVE_POINTS, SCRATCH
+from stages.project.errors import UserError
+from stages.project.parameters import load_params
+from stages.project.paths import PARAMS, SAVE_POINTS, SCRATCH
+from stages.project.schema import METHODS
 
 TIMINGS = ("metrics/benchmark.json", "plots/latency.csv", "plots/latency.png")
 SMALL = {

@@ -1,18 +1,16 @@
 """python -m stages.train_adapter
 
 Fine-tunes a bottleneck adapter in every feed-forward block of models/base, and the head, on data/processed; writes
-models/adapter, its learning curve (plots/learning_curves/adapter.csv) and what happened in training
+models/adapter, its learning curve (plots/learning_curves/adapter.csv) and a summary of the training
 (metrics/training/adapter.json).
 """
 
-from stages.methods import adapter
-from stages.running import run_stage
-from stages.training.run import train
-
-
-def main() -> None:
-    train(adapter)
-
+from stages.project.running import loading, run_stage
+from stages.training.launch import launch
 
 if __name__ == "__main__":
-    run_stage(main)
+    launch("train_adapter")
+    with loading():
+        from stages.methods import adapter
+        from stages.training.run import train
+    run_stage("train_adapter", lambda: train(adapter))

@@ -1,17 +1,15 @@
 """python -m stages.train_lora
 
-Fine-tunes LoRA on the attention projections of models/base, and the head, on data/processed; writes models/lora,
-its learning curve (plots/learning_curves/lora.csv) and what happened in training (metrics/training/lora.json).
+Fine-tunes LoRA on the attention projections of models/base, and the head, on data/processed; writes models/lora, its
+learning curve (plots/learning_curves/lora.csv) and a summary of the training (metrics/training/lora.json).
 """
 
-from stages.methods import lora
-from stages.running import run_stage
-from stages.training.run import train
-
-
-def main() -> None:
-    train(lora)
-
+from stages.project.running import loading, run_stage
+from stages.training.launch import launch
 
 if __name__ == "__main__":
-    run_stage(main)
+    launch("train_lora")
+    with loading():
+        from stages.methods import lora
+        from stages.training.run import train
+    run_stage("train_lora", lambda: train(lora))

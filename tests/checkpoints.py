@@ -7,17 +7,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertTokenizerFast, PreTrainedTokenizerBase
 
-from stages.config import Params
-from stages.methods.card import model_card
+from stages.classifier.counting import count_parameters
+from stages.classifier.saving import save_checkpoint
+from stages.classifier.splits import load_tokenizer
+from stages.export.terms import BaseFacts
+from stages.export.training_card import model_card
 from stages.methods.checkpoint import load_checkpoint
-from stages.methods.counting import count_parameters
-from stages.methods.registry import METHODS
-from stages.methods.saving import save_checkpoint
-from stages.methods.terms import BaseFacts
-from stages.preparation.rows import Row
-from stages.preparation.store import StoredRows
-from stages.preparation.tokenizing import encode
-from stages.tokenized import load_tokenizer
+from stages.methods.method import build
+from stages.methods.registry import method_of
+from stages.prepare.rows import Row
+from stages.prepare.store import StoredRows
+from stages.prepare.tokenizing import encode
+from stages.project.schema import Params
 
 LABELS = ["negative", "so_so", "positive"]
 WORDS = [f"w{i}" for i in range(45)]
@@ -33,7 +34,7 @@ def make_checkpoint(method: str, params: Params, card: bool = True) -> Path:
     Path("vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]))
     tokenizer = BertTokenizerFast("vocab.txt", model_max_length=32)
     tokenizer.save_pretrained("models/base")
-    model = METHODS[method].build(params, LABELS)
+    model = build(method_of(method), params, LABELS)
     torch.manual_seed(len(method))
     with torch.no_grad():
         for parameter in model.parameters():

@@ -12,9 +12,10 @@ import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
 
-from stages.config import Params, load_params
+from stages.project.parameters import load_params
+from stages.project.schema import Params
+from tests.clone import Project, make_project
 from tests.imports import ROOT
-from tests.project import Project, make_project
 
 
 @pytest.fixture(scope="session")

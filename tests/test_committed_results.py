@@ -6,10 +6,11 @@ import json
 import pytest
 import yaml
 
-from stages.config import METHODS, load_params
-from stages.report import render
-from stages.reporting import tables
-from stages.reporting.facts import load_facts
+from stages.project.parameters import load_params
+from stages.project.schema import METHODS
+from stages.report import tables
+from stages.report.facts import load_facts
+from stages.report.stage import render
 from tests.imports import ROOT
 
 LOCK = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]

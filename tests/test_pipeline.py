@@ -6,7 +6,8 @@ import sys
 import pytest
 import yaml
 
-from tests.project import STAGES, Project, ran, skipped
+from tests.clone import STAGES, Project, ran, skipped
+
 
 @pytest.fixture(scope="module")
 def project(pipeline) -> Project:

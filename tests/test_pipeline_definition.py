@@ -1,89 +1,102 @@
 """dvc.yaml against the code: a missing dependency is a stale result, a needless one a needless training."""
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
-from stages.config import load_params
-from tests.imports import ROOT, import_closure
+from stages.project.parameters import known_keys, load_params
+from stages.project.provenance import parameter_keys
+from stages.project.schema import METHODS, Params
+from tests.imports import ROOT, direct_imports, has_code, import_closure
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = PIPELINE["stages"]
-# read at run time without being imported
-DATA_FILES = {
-    "fetch": {
-        "stages/sources/data.lock.txt",
-        "stages/sources/model.lock.txt",
-        "stages/sources/static_backend/setuptools/__init__.py",
-        "stages/sources/static_backend/setuptools/build_meta.py",
-    },
-    "report": {"stages/reporting/report.md.j2"},
-}
+TRAININGS = [f"train_{method}" for method in METHODS]
 
 
 def names(entries) -> set[str]:
-    """Paths of outs or metrics, which stand alone or as the key of their options."""
+    """Paths of outs, metrics or plots, which stand alone or as the key of their options."""
     return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries or []}
 
 
 def outs(stage: str) -> set[str]:
-    return names(STAGES[stage].get("outs")) | names(STAGES[stage].get("metrics"))
+    return set().union(*(names(STAGES[stage].get(kind)) for kind in ("outs", "metrics", "plots")))
+
+
+def declared_code(stage: str) -> set[str]:
+    """The Python files with code among the dependencies of `stage`, those in its folders included."""
+    paths = [ROOT / dep for dep in STAGES[stage]["deps"] if dep.startswith("stages/")]
+    files = [file for path in paths for file in ([path] if path.is_file() else path.rglob("*.py"))]
+    found = {file.relative_to(ROOT) for file in files if file.suffix == ".py"}
+    return {file.as_posix() for file in found if has_code(file)}
+
+
+def imported_code(stage: str) -> set[str]:
+    """The Python files that running `stage` reads."""
+    door = f"stages.{stage}.__main__" if (ROOT / "stages" / stage).is_dir() else f"stages.{stage}"
+    return import_closure(door)
 
 
 def test_the_stages_are_these_in_this_order():
-    methods = ["train_full", "train_lora", "train_adapter"]
-    assert list(STAGES) == ["fetch", "prepare", *methods, "evaluate", "benchmark", "plan", "report"]
+    assert list(STAGES) == ["fetch", "prepare", *TRAININGS, "evaluate", "benchmark", "plan", "report"]
     assert all(STAGES[stage]["desc"] for stage in STAGES)
-    for stage in STAGES:
-        assert STAGES[stage]["cmd"] == f"python -m stages.{f'launch {stage}' if stage in methods else stage}"
+    assert {STAGES[stage]["cmd"] for stage in STAGES} == {f"python -m stages.{stage}" for stage in STAGES}
+
+
+def test_the_pipeline_is_short_enough_to_read():
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 250
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_each_stage_depends_on_exactly_the_modules_that_it_imports(stage):
-    declared = {dep for dep in STAGES[stage]["deps"] if dep.startswith("stages/")}
-    assert declared == import_closure(f"stages.{stage}") | DATA_FILES.get(stage, set())
+def test_each_stage_depends_on_all_the_code_that_it_imports(stage):
+    assert imported_code(stage) - declared_code(stage) == set()
+
+
+@pytest.mark.parametrize("stage", TRAININGS)
+def test_nothing_retrains_a_method_that_cannot_change_it(stage):
+    assert declared_code(stage) == imported_code(stage)
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_no_stage_imports_another(stage):
-    others = {f"stages/{other}.py" for other in STAGES if other != stage}
-    assert not import_closure(f"stages.{stage}") & others
+    others = tuple(f"stages/{other}{end}" for other in STAGES if other != stage for end in (".py", "/"))
+    assert [file for file in imported_code(stage) if file.startswith(others)] == []
 
 
-def test_a_methods_training_does_not_depend_on_another_methods_code():
-    assert "stages/methods/adapter.py" not in STAGES["train_lora"]["deps"]
-    assert "stages/methods/bottleneck/layer.py" not in STAGES["train_lora"]["deps"] + STAGES["train_full"]["deps"]
-    assert "stages/methods/lora.py" not in STAGES["train_adapter"]["deps"]
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_dependency_on_code_is_there(stage):
+    """DVC refuses to run a stage whose dependency is missing; here it shows before."""
+    assert [dep for dep in STAGES[stage]["deps"] if dep.startswith("stages/") and not (ROOT / dep).exists()] == []
 
 
 def test_data_dependencies_are_outs_of_other_stages_or_committed():
     made = {out for stage in STAGES for out in outs(stage)}
     for stage, definition in STAGES.items():
         for dep in definition["deps"]:
-            inside = any(dep == out or dep.startswith(f"{out}/") for out in made)
-            assert inside or dep.startswith("${") or (ROOT / dep).is_file(), (stage, dep)
+            inside = any(dep == out or dep.startswith(f"{out}/") or out.startswith(f"{dep}/") for out in made)
+            assert inside or dep.startswith("${") or (ROOT / dep).exists(), (stage, dep)
 
 
-def leaves(section, prefix="") -> set[str]:
-    if not isinstance(section, dict):
-        return {prefix[:-1]}
-    return set().union(*(leaves(value, f"{prefix}{key}.") for key, value in section.items()))
+def parameters(stage: str) -> set[str]:
+    """The leaf parameters that `stage` names, alone or by their section."""
+    keys, leaves = parameter_keys(STAGES[stage]["params"]), known_keys(Params)
+    found = {leaf for leaf in leaves for key in keys if leaf == key or leaf.startswith(f"{key}.")}
+    assert all(any(leaf == key or leaf.startswith(f"{key}.") for leaf in leaves) for key in keys)
+    return found
 
 
-def test_parameters_are_leaves_and_every_leaf_is_some_stages():
-    known = leaves(load_params(ROOT / "params.yaml").model_dump())
-    used = {param for stage in STAGES if stage != "report" for param in STAGES[stage]["params"]}
-    assert used == known - {"report.method"}
-    assert set(STAGES["report"]["params"]) == known  # it quotes many, and compares all of training with those of earlier tables
+def test_every_parameter_is_some_stages():
+    used = set().union(*(parameters(stage) for stage in STAGES if stage != "report"))
+    assert used == set(known_keys(Params)) - {"report.method"}
+    assert parameters("report") == set(known_keys(Params))  # it quotes many, and compares all with those of earlier tables
+    assert load_params(ROOT / "params.yaml")
 
 
 def test_the_training_stages_differ_in_their_own_parameters_only():
-    own = {
-        stage: {param for param in STAGES[stage]["params"] if not re.match(r"seed|data|model|train\.(?!learning)|awp|mixout", param)}
-        for stage in ("train_full", "train_lora", "train_adapter")
-    }
-    assert own == {
+    shared = re.compile(r"seed|data\.max_length|train\.(?!learning)|awp|mixout")
+    assert {stage: {key for key in parameters(stage) if not shared.match(key)} for stage in TRAININGS} == {
         "train_full": {"train.learning_rate.full"},
         "train_lora": {"train.learning_rate.lora", "peft.rank", "peft.alpha", "peft.dropout"},
         "train_adapter": {"train.learning_rate.adapter", "peft.bottleneck"},
@@ -95,3 +108,32 @@ def test_nothing_measured_with_a_clock_is_hashed():
     assert not hashed & {"metrics/benchmark.json", "plots/latency.csv", "plots/latency.png", "REPORT.md"}
     assert "metrics/benchmark.json" in PIPELINE["metrics"]
     assert "metrics/memory.json" in STAGES["report"]["deps"]  # what orders the two instead
+
+
+def test_no_room_imports_a_room_above_it():
+    """The floors of the house: rooms on one floor do not import each other, and none imports upwards."""
+    floors = [
+        {"project"},
+        {"texts", "presentation", "classifier"},
+        {"regularization", "methods"},
+        {"memory"},
+        {"training"},
+        {"fetch", "prepare", "evaluate", "benchmark", "plan", "report", "predict", "export"},
+    ]
+    level = {room: number for number, rooms in enumerate(floors) for room in rooms}
+    wrong = []
+    for path in sorted((ROOT / "stages").rglob("*.py")):
+        room = path.relative_to(ROOT / "stages").parts[0]
+        if room not in level:  # the three entry points
+            continue
+        rooms = {file.parts[1] for file in direct_imports(path.relative_to(ROOT)) if len(file.parts) > 2}
+        wrong += [(path.relative_to(ROOT).as_posix(), other) for other in rooms - {room} if level[other] >= level[room]]
+    assert wrong == []
+    assert {path.name for path in (ROOT / "stages").iterdir() if path.is_dir() and path.name != "__pycache__"} == set(level)
+
+
+def test_a_stage_is_run_as_its_folder_or_file_says():
+    for stage in STAGES:
+        assert (ROOT / "stages" / stage / "__main__.py").is_file() or (ROOT / f"stages/{stage}.py").is_file()
+        door = Path("stages", stage, "__main__.py") if (ROOT / "stages" / stage).is_dir() else Path(f"stages/{stage}.py")
+        assert (ROOT / door).read_text().startswith(f'"""python -m stages.{stage}')

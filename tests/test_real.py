@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import yaml
 
-from stages import fetch, prepare
-from stages.inference import predict_logits
+from stages.classifier.inference import predict_logits
+from stages.classifier.splits import load_split, load_tokenizer, make_collator
+from stages.fetch import stage as fetch
 from stages.methods.checkpoint import load_checkpoint
-from stages.methods.registry import METHODS
-from stages.tokenized import load_split, load_tokenizer, make_collator
+from stages.methods.registry import method_of
+from stages.prepare import stage as prepare
+from stages.project.schema import METHODS
 from stages.training.run import train
 from tests.imports import ROOT
 
@@ -48,7 +50,7 @@ def test_the_data_is_what_it_claims_to_be(project):
 @pytest.mark.network
 @pytest.mark.parametrize("method", METHODS)
 def test_a_few_steps_of_each_method(project, method):
-    train(METHODS[method])
+    train(method_of(method))
     summary = json.loads((project / f"metrics/training/{method}.json").read_text())
     assert summary["optimizer_steps"] == 5  # floor(84 / 16)
     assert (summary["trainable_body_parameters"], summary["trainable_head_parameters"]) == (BODY[method], 770)

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from stages.errors import UserError
-from stages.methods.base import load_base_model
+from stages.classifier.loading import load_base_model
+from stages.fetch import package
+from stages.fetch.local import copy_model
 from stages.methods.checkpoint import load_checkpoint
-from stages.methods.registry import METHODS
-from stages.sources import package
-from stages.sources.local import copy_model
+from stages.methods.registry import method_of
+from stages.project.errors import UserError
+from stages.project.schema import METHODS
 from stages.training import results as training_results
 from stages.training import run
 from tests.imports import ROOT
@@ -62,7 +63,7 @@ def test_every_download_and_every_unpacked_file_has_a_pinned_hash():
         assert len(re.findall(r"==", pinned)) == len(re.findall(r"--hash=sha256:[0-9a-f]{64}\b", pinned)) == 1
     members = package.DATA_LICENCE | package.DATA_INNER | package.DATA_FILES | package.MODEL_FILES
     assert len(members) >= 12 and all(re.fullmatch("[0-9a-f]{64}", sha256) for sha256 in members.values())
-    assert '"--require-hashes"' in (ROOT / "stages/sources/download.py").read_text()
+    assert '"--require-hashes"' in (ROOT / "stages/fetch/download.py").read_text()
 
 
 @pytest.fixture
@@ -93,9 +94,9 @@ def test_training_resuming_and_loading_unpickle_nothing(project, params, method,
 
     monkeypatch.setattr(training_results, "save_checkpoint", full_disk)
     with pytest.raises(OSError, match="No space"):
-        run.train(METHODS[method])
+        run.train(method_of(method))
     monkeypatch.setattr(training_results, "save_checkpoint", save)
-    run.train(METHODS[method])
+    run.train(method_of(method))
     assert "going on from step" in capsys.readouterr().out
     assert not load_checkpoint(Path("models") / method).training
     with pytest.raises(AssertionError, match="a pickle was loaded"):  # the guard would have seen one

@@ -3,12 +3,14 @@
 import subprocess
 import time
 
-from tests.project import Project, ran
+from tests.clone import Project, ran
 
 
 def start_queue(pipeline: Project) -> None:
     """Not with `run`, which reads the output to its end: the worker holds it open until the queue is empty."""
-    subprocess.run(("dvc", "queue", "start"), cwd=pipeline.folder, env=pipeline.environment, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(
+        ("dvc", "queue", "start"), cwd=pipeline.folder, env=pipeline.environment, stdout=subprocess.DEVNULL, check=True
+    )
 
 
 def finished_queue(pipeline: Project) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stages.errors import UserError
+from stages.project.errors import UserError
 
 
 @dataclass(frozen=True)

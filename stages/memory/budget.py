@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from torch import nn
 
-from stages.config import Params
-from stages.errors import UserError
-from stages.measuring.inputs import RandomInputs
 from stages.memory.batching import Batching, divisors, share_batch
+from stages.memory.inputs import RandomInputs
 from stages.memory.predict import MIB, PredictedMemory, predict_training_memory
-from stages.processes import process_count
+from stages.project.errors import UserError
+from stages.project.processes import process_count
+from stages.project.schema import Params
 
 # What a device has to hold beside the tensors: the CUDA context with its kernels, the workspace of the matrix library, and the
 # gaps that an allocator leaves between blocks.

@@ -11,7 +11,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
 
-from stages.measuring.inputs import RandomInputs
+from stages.memory.inputs import RandomInputs
 from stages.memory.step import make_optimizer, micro_batch_loss
 from stages.regularization.awp import AdversarialWeightPerturbation
 

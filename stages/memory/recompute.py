@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from stages.errors import UserError
-from stages.methods.families import family_of
+from stages.classifier.families import family_of
+from stages.project.errors import UserError
 
 
 def recompute_activations(model: nn.Module) -> None:

@@ -9,21 +9,23 @@ from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 
 import stages.methods.bottleneck  # noqa: F401  (makes PEFT know the adapter)
-from stages.errors import UserError
-from stages.files import read_json
-from stages.machine import weights_sha256
-from stages.methods.base import load_base_model, load_classifier, read_config
-from stages.methods.saving import BASE_RECORD
-from stages.quiet import quiet_libraries
+from stages.classifier.config import read_config
+from stages.classifier.faster.apply import accelerate
+from stages.classifier.loading import load_base_model, load_classifier
+from stages.classifier.quiet import quiet_libraries
+from stages.classifier.saving import BASE_RECORD, weights_sha256
+from stages.project.errors import UserError
+from stages.project.files import read_json
 
 PEFT_FILES = (BASE_RECORD, "adapter_config.json", "adapter_model.safetensors")
 
 
-def load_checkpoint(folder: Path, merge: bool = False) -> torch.nn.Module:
+def load_checkpoint(folder: Path, merge: bool = False, acceleration: bool = True) -> torch.nn.Module:
     """Return the model saved in `folder`, in evaluation mode.
 
     Args:
         merge: fold LoRA's update into the base weights, W + (alpha / r) B A, and return the plain model.
+        acceleration: make it faster (`stages.classifier.faster.apply.accelerate`).
 
     Raises:
         UserError: the folder holds no checkpoint or a damaged one, it was trained on another base model than the one on
@@ -31,15 +33,20 @@ def load_checkpoint(folder: Path, merge: bool = False) -> torch.nn.Module:
     """
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: no checkpoint (no config.json); run the stage train_{folder.name} first")
-    if not any((folder / name).exists() for name in PEFT_FILES):
-        return load_classifier(folder, read_config(folder)).eval()
-    model = _load_peft(folder)
-    if merge:
-        try:
-            model = model.merge_and_unload(safe_merge=True)
-        except NotImplementedError as error:
-            raise UserError(f"{folder}: {error}") from None
+    if any((folder / name).exists() for name in PEFT_FILES):
+        model = _merged(_load_peft(folder), folder) if merge else _load_peft(folder)
+    else:
+        model = load_classifier(folder, read_config(folder))
+    if acceleration:
+        accelerate(model)
     return model.eval()
+
+
+def _merged(model: PeftModel, folder: Path) -> torch.nn.Module:
+    try:
+        return model.merge_and_unload(safe_merge=True)
+    except NotImplementedError as error:
+        raise UserError(f"{folder}: {error}") from None
 
 
 def _load_peft(folder: Path) -> PeftModel:

@@ -4,9 +4,9 @@ import sys
 
 from transformers import TrainingArguments
 
-from stages.config import Params
-from stages.machine import pick_device
 from stages.memory.batching import Batching
+from stages.project.machine import pick_device
+from stages.project.schema import Params
 
 
 def training_arguments(params: Params, batching: Batching, learning_rate: float, scratch: str) -> TrainingArguments:

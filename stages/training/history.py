@@ -6,7 +6,7 @@ from pathlib import Path
 from transformers import TrainerCallback
 from transformers.trainer_callback import ProgressCallback
 
-from stages.files import write_csv
+from stages.project.files import write_csv
 
 
 @dataclass(frozen=True)

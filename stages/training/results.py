@@ -1,23 +1,21 @@
-"""What a finished training leaves: model, model card, learning curve, metrics, and where they come from."""
+"""What a finished training leaves: model, learning curve, metrics, and where they come from."""
 
 from dataclasses import dataclass
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
+from transformers import PreTrainedTokenizerBase
 
-from stages.config import Params
-from stages.files import write_json
-from stages.inference import predict_logits
-from stages.methods.card import model_card
-from stages.methods.counting import ParameterCounts
-from stages.methods.saving import save_checkpoint
-from stages.methods.terms import read_base_facts
-from stages.paths import BASE_MODEL, LEARNING_CURVES, MODELS, TRAINING_METRICS
-from stages.provenance import write_provenance
+from stages.classifier.counting import ParameterCounts
+from stages.classifier.inference import predict_logits
+from stages.classifier.saving import save_checkpoint
+from stages.classifier.splits import column, load_split
+from stages.project.files import write_json
+from stages.project.paths import LEARNING_CURVES, MODELS, TRAINING_METRICS
+from stages.project.provenance import Provenance, write_provenance
+from stages.project.schema import Params
 from stages.regularization.awp import PerturbationLog
-from stages.tokenized import column, load_split
 from stages.training.early_stopping import EarlyStopping
 from stages.training.history import History
 from stages.training.trainer import FineTuningTrainer
@@ -34,24 +32,16 @@ class Run:
     mixout_layers: int
 
 
-def write_results(method: ModuleType, params: Params, labels: list[str], tokenizer, run: Run, comes_from: dict) -> None:
+def write_results(
+    name: str, params: Params, labels: list[str], tokenizer: PreTrainedTokenizerBase, run: Run, record: Provenance
+) -> None:
     """Show how the best epoch does on validation and write what the stage leaves: model, curve, metrics, provenance."""
     print(f"best epoch: {run.stopping.best_epoch}, validation macro F1 {run.stopping.best_value:.4f}")
     print(validation_confusion(run.trainer, labels))
-    card = write_card(method.NAME, params, labels, run)
-    save_checkpoint(run.trainer.model, tokenizer, MODELS / method.NAME, card, params.data.max_length)
-    run.history.write(LEARNING_CURVES / f"{method.NAME}.csv")
-    write_json(TRAINING_METRICS / f"{method.NAME}.json", training_summary(run))
-    write_provenance(f"train_{method.NAME}", comes_from, [MODELS / method.NAME])
-
-
-def write_card(name: str, params: Params, labels: list[str], run: Run) -> str:
-    """The model card, with the kept epoch's scores on validation."""
-    kept = next(row for row in run.history.rows if row.epoch == run.stopping.best_epoch)
-    validation = {score: getattr(kept, score) for score in ("accuracy", "precision", "recall", "f1")}
-    rows = {split: np.bincount(column(load_split(split), "label"), minlength=len(labels)).tolist() for split in ("train", "validation")}
-    base = read_base_facts(BASE_MODEL)
-    return model_card(name, params, labels, run.counts, run.stopping.best_epoch, validation, rows, base)
+    save_checkpoint(run.trainer.model, tokenizer, MODELS / name, params.data.max_length)
+    run.history.write(LEARNING_CURVES / f"{name}.csv")
+    write_json(TRAINING_METRICS / f"{name}.json", training_summary(run))
+    write_provenance(f"train_{name}", record, [MODELS / name])
 
 
 def validation_confusion(trainer: FineTuningTrainer, labels: list[str]) -> str:

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from stages.paths import SAVE_POINTS
+from stages.project.paths import SAVE_POINTS
 
 KEPT = 4  # states of queued experiments that were killed
 
@@ -45,7 +45,7 @@ class SavePoint:
 
     Args:
         path: the file; it stands outside the stage's outs, which DVC deletes before the stage runs.
-        inputs: everything that determines the result (`stages.provenance.stage_inputs`); a state with other inputs is not used.
+        inputs: everything that determines the result (`stages.project.provenance.stage_inputs`); a state with other inputs is not used.
         kept: if given, so many files may lie beside each other; writing removes the oldest of more.
     """
 

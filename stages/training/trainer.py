@@ -1,31 +1,88 @@
-"""The Trainer of all methods: batches grouped by length, an exact accumulated loss, AWP inside the training step."""
+"""The Trainer of all methods, from top to bottom: the loss, when AWP acts, one training step, and the hooks into the library."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 import torch
+from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
+from transformers import Trainer
 
-from stages.config.schema import AwpParams
-from stages.regularization.awp import AdversarialWeightPerturbation, in_window
-from stages.tokenized import column
-from stages.training.loss import ClassificationLoss
-from stages.training.resumable import ResumableTrainer
+from stages.classifier.splits import column
+from stages.project.schema import AwpParams
+from stages.regularization.awp import AdversarialWeightPerturbation
 from stages.training.sampler import LengthGroupedSampler
 
+if TYPE_CHECKING:
+    from stages.training.resumption import Resumption
 
-class FineTuningTrainer(ResumableTrainer):
-    """`transformers.Trainer` with this project's save points, sampler, loss and training step.
+# Names of transformers that are private there and used here; a test fails if the library renames one.
+PRIVATE_HOOKS = (
+    "_get_train_sampler",  # the order of the rows
+    "_save_checkpoint",  # one save point in place of the library's checkpoint folder
+    "_load_from_checkpoint",
+    "_load_optimizer_and_scheduler",
+    "_load_rng_state",
+    "_tr_loss",  # the running loss of the epoch, part of a save point
+    "_globalstep_last_logged",
+)
+
+
+class ClassificationLoss:
+    """Cross entropy of one micro-batch as its part of the mean over the whole batch of an optimizer step.
+
+    Formula: sum_i -c[y_i] log softmax(logits_i)[y_i] / N with N = `num_items_in_batch`, the rows of all its micro-batches in
+    all processes, so that gradients add up to those of the large batch even where micro-batches differ in size, and c the
+    class weights. The Trainer's own evaluation loss comes from here too, class weights included; what is reported is the
+    plain cross entropy of the predictions.
+
+    Shapes: outputs.logits (B, K), labels (B,), c (K,).
+    """
+
+    def __init__(self, class_weights: torch.Tensor | None = None):
+        self.class_weights = class_weights
+
+    def __call__(self, outputs, labels: torch.Tensor, num_items_in_batch: int | torch.Tensor) -> torch.Tensor:
+        logits = outputs["logits"] if isinstance(outputs, Mapping) else outputs.logits
+        weights = None if self.class_weights is None else self.class_weights.to(logits)
+        return nn.functional.cross_entropy(logits, labels, weights, reduction="sum") / num_items_in_batch
+
+
+def balanced_class_weights(labels: np.ndarray, num_classes: int) -> torch.Tensor:
+    """Return c[k] = N / (K n_k), shape (K,), for labels (N,) of which n_k have class k (King and Zeng 2001).
+
+    Every class then has the same share of the loss, and the mean weight of a row is 1, so learning rates keep their meaning.
+    """
+    weights = compute_class_weight("balanced", classes=np.arange(num_classes), y=np.asarray(labels))
+    return torch.tensor(weights, dtype=torch.float32)
+
+
+def in_window(step: int, steps_per_epoch: int, start: float, end: float) -> bool:
+    """Whether optimizer step `step` (0, 1, ... within its epoch) lies in [start, end) of the epoch.
+
+    With start 0.5 and end 1 that is the second half: steps ceil(S / 2) .. S - 1 of S.
+    """
+    return start <= step / steps_per_epoch < end
+
+
+class FineTuningTrainer(Trainer):
+    """`transformers.Trainer` with this project's loss, training step, order of rows and save points.
 
     Args:
         awp: when and how far weights are perturbed.
-        class_weights: (K,) of the loss in training; None for equal ones. Validation loss is never weighed.
+        class_weights: (K,) for the training loss; None for equal ones. The validation loss is never weighted.
     """
 
     def __init__(self, *args, awp: AwpParams, class_weights: torch.Tensor | None = None, **kwargs):
         super().__init__(*args, compute_loss_func=ClassificationLoss(class_weights), **kwargs)
         self.awp_params = awp
         self.awp = AdversarialWeightPerturbation(self.model, awp.epsilon) if awp.enabled else None
+        self.resumption: Resumption | None = None
 
-    def training_step(self, model: nn.Module, inputs: dict, num_items_in_batch=None) -> torch.Tensor:
-        """Add one micro-batch's gradient to `.grad` and return its loss at w.
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch=None) -> torch.Tensor:
+        """Add one micro-batch's gradient to `.grad` and return its loss at w (a detached scalar).
 
         Outside AWP's window that is the gradient of the loss at w. Inside, it is the gradient at w + v, where v comes from
         a first forward and backward pass over the same micro-batch.
@@ -37,26 +94,24 @@ class FineTuningTrainer(ResumableTrainer):
             with self.compute_loss_context_manager():
                 return self.compute_loss(module, dict(inputs), num_items_in_batch=num_items_in_batch)
 
-        if not self.awp_is_due():
+        if self.awp is None or not self.awp_is_due():
             loss = loss_of(model)
             self.accelerator.backward(loss)
             return loss.detach()
-        # the first pass goes past a distributed wrapper: each process moves its weights by its own micro-batch, as one process
-        # does with one micro-batch after another, and no reduction is started whose gradients nobody waits for
+        # The first pass bypasses a distributed wrapper: each process moves its weights by its own micro-batch, as a single
+        # process does with one micro-batch after another, and no gradient reduction starts that nobody waits for.
         with self.awp.perturbed(lambda: loss_of(self.model)) as loss:
             self.accelerator.backward(loss_of(model))
         return loss
 
     def awp_is_due(self) -> bool:
         """Whether the current optimizer step lies in AWP's part of its epoch."""
-        if self.awp is None:
-            return False
         steps_per_epoch = self.state.max_steps // self.state.num_train_epochs
         step = self.state.global_step % steps_per_epoch
         return in_window(step, steps_per_epoch, self.awp_params.window_start, self.awp_params.window_end)
 
     def create_optimizer(self, *args, **kwargs) -> torch.optim.Optimizer:
-        """Make the optimizer, and make sure that it holds the trainable parameters, each once, and no other."""
+        """Create the optimizer, and assert that it holds the trainable parameters, each once, and no others."""
         optimizer = super().create_optimizer(*args, **kwargs)
         held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
@@ -70,3 +125,33 @@ class FineTuningTrainer(ResumableTrainer):
         # `train_dataset`, if given, has lost the column by which the rows are grouped
         batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         return LengthGroupedSampler(column(self.train_dataset, "length"), batch_size, self.args.data_seed)
+
+    # The rest hands the library's checkpoints over to `self.resumption`, which has one save point in their place.
+
+    def make_resumable(self, resumption: "Resumption") -> None:
+        """Save to and resume from `resumption` from now on."""
+        self.resumption = resumption
+        self.add_callback(resumption)
+
+    def train_to_the_end(self) -> None:
+        """Train from where the save point stands, or from the beginning."""
+        if self.resumption is None or self.resumption.saved is None:
+            self.train()
+        elif not self.resumption.restore_history():
+            self.train(resume_from_checkpoint=self.args.output_dir)
+
+    def _save_checkpoint(self, model, trial) -> None:
+        assert self.resumption is not None
+        self.resumption.save()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str | Path, model=None) -> None:
+        assert self.resumption is not None
+        self.resumption.restore_weights()
+
+    def _load_optimizer_and_scheduler(self, checkpoint) -> None:
+        if checkpoint is not None and self.resumption is not None:
+            self.resumption.restore_optimizer()
+
+    def _load_rng_state(self, checkpoint) -> None:
+        if checkpoint is not None and self.resumption is not None:
+            self.resumption.restore_random_state()

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from experiments.verify import TIMINGS, Checkout, committed
-from stages.errors import UserError
+from stages.project.errors import UserError
 
 REPORT = """
 from pathlib import Path
@@ -27,9 +27,9 @@ def source(tmp_path):
         (folder / name).write_text(f"{name} 1\n")
     (folder / "stages").mkdir()
     (folder / "stages/__init__.py").touch()  # a package as the true one, which may be on the path too
-    (folder / "stages/report.py").write_text(REPORT)
+    (folder / "stages/report/stage.py").write_text(REPORT)
     (folder / ".gitignore").write_text("__pycache__\n")
-    subprocess.run(["python3", "stages/report.py"], cwd=folder, check=True)
+    subprocess.run(["python3", "stages/report/stage.py"], cwd=folder, check=True)
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "-m", "results")

@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from stages.errors import UserError
-from stages.measuring.inputs import RandomInputs
 from stages.memory.batching import Batching, divisors, share_batch
 from stages.memory.budget import RESERVE_MIB, choose_batching, largest_that_fits
+from stages.memory.inputs import RandomInputs
 from stages.memory.predict import MIB, PredictedMemory, predict_training_memory
-from stages.methods.registry import METHODS
+from stages.methods.method import build
+from stages.methods.registry import method_of
+from stages.project.errors import UserError
 
 LABELS = ["negative", "positive"]
 
@@ -56,7 +57,7 @@ def test_a_given_size_is_taken_as_it_is_and_shared_with_other_processes(params, 
 def test_auto_follows_the_prediction(project, with_params):
     """The budget is set to what one size needs: it is taken; a byte less, and the next smaller one is."""
     automatic = {"batch_size": 8, "micro_batch_size": "auto"}
-    model = METHODS["full"].build(with_params(), LABELS)
+    model = build(method_of("full"), with_params(), LABELS)
     inputs = RandomInputs(model.config.vocab_size, 2, 13, torch.device("cpu"))
     needed = predict_training_memory(model, inputs, (4,), 32, accumulate=True, awp=True)[4].peak / MIB + RESERVE_MIB
     for missing, expected in ((0, Batching(4, 2)), (1 / MIB, Batching(2, 4))):
@@ -68,7 +69,7 @@ def test_auto_follows_the_prediction(project, with_params):
 
 def test_of_several_processes_each_holds_its_gradients_twice(project, with_params, monkeypatch):
     """The budget that is just enough for one process with the same share of the batch is not enough."""
-    model = METHODS["full"].build(with_params(), LABELS)
+    model = build(method_of("full"), with_params(), LABELS)
     inputs = RandomInputs(model.config.vocab_size, 2, 13, torch.device("cpu"))
     needed = predict_training_memory(model, inputs, (4,), 32, accumulate=False, awp=True)[4].peak / MIB + RESERVE_MIB
     gradients = sum(weight.nbytes for weight in model.parameters()) / MIB
@@ -80,12 +81,12 @@ def test_of_several_processes_each_holds_its_gradients_twice(project, with_param
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_model_that_is_not_on_the_gpu_yet_is_predicted(project, with_params):
-    model = METHODS["lora"].build(with_params(), LABELS)
+    model = build(method_of("lora"), with_params(), LABELS)
     choose_batching(with_params(data={"max_length": 32}, train={"micro_batch_size": "auto"}), model)
 
 
 def test_too_small_a_budget_says_what_would_be_needed(project, with_params):
-    model = METHODS["lora"].build(with_params(), LABELS)
+    model = build(method_of("lora"), with_params(), LABELS)
     train = {"batch_size": 8, "micro_batch_size": "auto", "memory_budget_gib": 0.5}
     with pytest.raises(UserError, match=r"memory_budget_gib: training on one text of 32 tokens takes .* received 0.5 GiB; raise"):
         choose_batching(with_params(data={"max_length": 32}, train=train), model)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from transformers import BertConfig, BertModel
 
-from stages.measuring.inputs import RandomInputs
+from stages.memory.inputs import RandomInputs
 from stages.memory.predict import memory_metrics, predict_training_memory
-from stages.methods.registry import METHODS
+from stages.project.schema import METHODS
 
 LABELS = ["negative", "positive"]
 INPUTS = RandomInputs(vocabulary=50, classes=2, seed=13, device=torch.device("cpu"))

@@ -8,14 +8,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertTokenizerFast, GPT2Config, ViTConfig, ViTModel
 
-from stages.errors import UserError
-from stages.methods.base import load_base_model
+from stages.classifier.counting import count_parameters, head_modules
+from stages.classifier.loading import load_base_model
+from stages.classifier.saving import BASE_RECORD, save_checkpoint
+from stages.classifier.splits import load_labels, load_split, load_transfer_names
 from stages.methods.checkpoint import load_checkpoint
-from stages.methods.counting import count_parameters, head_modules
-from stages.methods.registry import METHODS
-from stages.methods.saving import BASE_RECORD, save_checkpoint
+from stages.methods.method import build
+from stages.methods.registry import method_of
+from stages.project.errors import UserError
+from stages.project.schema import METHODS
 from stages.regularization.mixout import apply_mixout
-from stages.tokenized import load_labels, load_split, load_transfer_names
 
 LABELS = ["negative", "positive"]
 BASE = Path("models/base")
@@ -91,7 +93,7 @@ def test_a_new_pooler_is_trained_and_saved_like_the_classifier(project, params, 
     """Encoders trained on masked words alone have no pooler: a frozen one of random numbers would be another after loading."""
     tensors = {name: tensor for name, tensor in load_file(BASE / "model.safetensors").items() if "pooler" not in name}
     save_file(tensors, BASE / "model.safetensors", {"format": "pt"})
-    model = METHODS[method].build(params, LABELS)
+    model = build(method_of(method), params, LABELS)
     heads = head_modules(model)
     assert len(heads) == 2 and all(p.requires_grad for module in heads.values() for p in module.parameters())
     assert apply_mixout(model, heads, 0.1) == 2
@@ -119,7 +121,7 @@ def checkpoint(project, params, request):
     """The folder of a saved LoRA model, with its tokenizer."""
     write_vocabulary()
     folder = Path("models/lora")
-    save_checkpoint(METHODS["lora"].build(params, LABELS), BertTokenizerFast("vocab.txt"), folder)
+    save_checkpoint(build(method_of("lora"), params, LABELS), BertTokenizerFast("vocab.txt"), folder)
     return folder
 
 
@@ -159,7 +161,7 @@ def test_adapter_weights_of_another_configuration_are_refused(checkpoint):
 
 def test_a_full_checkpoint_without_its_head_is_refused(project, params, checkpoint):
     folder = Path("models/full")
-    save_checkpoint(METHODS["full"].build(params, LABELS), BertTokenizerFast("vocab.txt"), folder)
+    save_checkpoint(build(method_of("full"), params, LABELS), BertTokenizerFast("vocab.txt"), folder)
     tensors = load_file(folder / "model.safetensors")
     del tensors["classifier.weight"]
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})

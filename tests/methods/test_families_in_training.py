@@ -7,13 +7,14 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification
 
-from stages.acceleration.apply import accelerate, accelerate_training
-from stages.acceleration.attention import NAME, SHORT
-from stages.acceleration.dropout import CpuDropout
-from stages.measuring.inputs import RandomInputs
+from stages.classifier.families import family_of
+from stages.classifier.faster.apply import accelerate, accelerate_training
+from stages.classifier.faster.attention import NAME, SHORT
+from stages.classifier.faster.dropout import CpuDropout
+from stages.memory.inputs import RandomInputs
 from stages.memory.predict import predict_training_memory
-from stages.methods.families import family_of
-from stages.methods.registry import METHODS
+from stages.methods.registry import method_of
+from stages.project.schema import METHODS
 from stages.regularization.awp import AdversarialWeightPerturbation
 from tests.methods.tiny_models import CLASSES, TINY, VOCABULARY, of_class, padded_batch, shake, tiny_classifier, tiny_config
 
@@ -26,7 +27,7 @@ LABELS = torch.tensor([0, 1, 1, 0])
 
 @pytest.fixture(autouse=True)
 def on_the_cpu(monkeypatch):
-    monkeypatch.setattr("stages.acceleration.apply.pick_device", lambda: torch.device("cpu"))
+    monkeypatch.setattr("stages.classifier.faster.apply.pick_device", lambda: torch.device("cpu"))
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_all_dropout_is_the_fast_one_and_a_function_of_the_seed(name, method, wi
     torch.manual_seed(0)
     base = AutoModelForSequenceClassification.from_config(tiny_config(name, dropout=0.5))
     accelerate(base)
-    model = METHODS[method].attach(base, with_params(peft={"dropout": 0.5}))
+    model = method_of(method).attach(base, with_params(peft={"dropout": 0.5}))
     shake(model)
     accelerate_training(model.train())
     kinds = {type(module) for module in model.modules() if isinstance(module, nn.Dropout)}
@@ -115,7 +116,7 @@ def test_gradient_checkpointing_changes_no_gradient(name, method, without_dropou
     """Neither the plain one nor that at the point to which AWP moves the weights."""
     base = tiny_classifier(name)
     accelerate(base)
-    model = METHODS[method].attach(base, without_dropout).train()
+    model = method_of(method).attach(base, without_dropout).train()
     shake(model)
     assert family_of(model.config.model_type).gradient_checkpointing
     calls = []
@@ -145,7 +146,7 @@ def test_training_memory_can_be_predicted(name, method, without_dropout):
     """Of those whose layers run several times or whose masks and positions are not BERT's."""
     base = tiny_classifier(name)
     accelerate(base)
-    model = METHODS[method].attach(base, without_dropout)
+    model = method_of(method).attach(base, without_dropout)
     before = copy.deepcopy(model.state_dict())
     inputs = RandomInputs(VOCABULARY, CLASSES, seed=0, device=torch.device("cpu"))
     small, large = predict_training_memory(model, inputs, [2, 8], length=9, accumulate=True).values()

@@ -8,12 +8,14 @@ import torch
 from safetensors.torch import load_file
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
-from stages.errors import UserError
+from stages.classifier.counting import count_parameters, head_modules
+from stages.classifier.saving import BASE_RECORD, save_checkpoint
 from stages.methods.bottleneck import BottleneckLayer
 from stages.methods.checkpoint import checkpoint_bytes, load_checkpoint
-from stages.methods.counting import count_parameters, head_modules
-from stages.methods.registry import METHODS
-from stages.methods.saving import BASE_RECORD, save_checkpoint
+from stages.methods.method import build
+from stages.methods.registry import method_of
+from stages.project.errors import UserError
+from stages.project.schema import METHODS
 from stages.regularization.mixout import MixoutLinear, apply_mixout
 
 LABELS = ["negative", "positive"]
@@ -45,14 +47,14 @@ def test_parameter_counts_on_the_embedded_architecture(method, body, total, para
         hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536, initializer_range=0.0
     )
     BertForSequenceClassification(config).bert.save_pretrained("models/base")
-    counts = count_parameters(METHODS[method].build(params, LABELS))
+    counts = count_parameters(build(method_of(method), params, LABELS))
     assert (counts.trainable_body, counts.trainable_head, counts.total) == (body, 770, total)
     assert counts.trainable == body + 770
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_counts_by_hand_on_the_tiny_model(method, project, with_params):
-    model = METHODS[method].build(with_params(peft={"rank": 3, "bottleneck": 5}), LABELS)
+    model = build(method_of(method), with_params(peft={"rank": 3, "bottleneck": 5}), LABELS)
     by_hand = {
         "full": sum(p.numel() for n, p in model.named_parameters() if not n.startswith("classifier")),
         "lora": 2 * 4 * 3 * (16 + 16),  # layers * projections * r * (in + out)
@@ -64,31 +66,31 @@ def test_counts_by_hand_on_the_tiny_model(method, project, with_params):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_all_methods_start_from_the_same_head(method, project, params):
-    head = next(iter(head_modules(METHODS[method].build(params, LABELS)).values()))
-    reference = next(iter(head_modules(METHODS["full"].build(params, LABELS)).values()))
+    head = next(iter(head_modules(build(method_of(method), params, LABELS)).values()))
+    reference = next(iter(head_modules(build(method_of("full"), params, LABELS)).values()))
     assert torch.equal(head.weight, reference.weight)
 
 
 def test_lora_sits_on_the_four_attention_projections_only(project, params):
-    model = METHODS["lora"].build(params, LABELS)
+    model = build(method_of("lora"), params, LABELS)
     adapted = sorted(name.removeprefix("base_model.model.") for name in model.base_model.targeted_module_names)
     wanted = ["self.query", "self.key", "self.value", "output.dense"]
     assert adapted == sorted(f"bert.encoder.layer.{i}.attention.{name}" for i in range(2) for name in wanted)
 
 
 def test_lora_starts_as_the_identity(project, params, batch):
-    lora, full = METHODS["lora"].build(params, LABELS).eval(), METHODS["full"].build(params, LABELS).eval()
+    lora, full = build(method_of("lora"), params, LABELS).eval(), build(method_of("full"), params, LABELS).eval()
     assert torch.equal(lora(**batch).logits, full(**batch).logits)
 
 
 def test_one_adapter_in_each_feed_forward_block(project, params):
-    model = METHODS["adapter"].build(params, LABELS)
+    model = build(method_of("adapter"), params, LABELS)
     places = [name for name, module in model.named_modules() if isinstance(module, BottleneckLayer)]
     assert places == [f"base_model.model.bert.encoder.layer.{i}.output.dropout" for i in range(2)]
 
 
 def test_the_adapter_computes_its_formula_between_dropout_and_layer_norm(project, params):
-    model = METHODS["adapter"].build(params, LABELS).eval()
+    model = build(method_of("adapter"), params, LABELS).eval()
     shake(model)
     block = model.base_model.model.bert.encoder.layer[0].output
     layer = block.dropout
@@ -100,7 +102,7 @@ def test_the_adapter_computes_its_formula_between_dropout_and_layer_norm(project
 
 
 def test_the_adapter_starts_near_the_identity_but_not_at_it(project, params, batch):
-    adapter, full = METHODS["adapter"].build(params, LABELS).eval(), METHODS["full"].build(params, LABELS).eval()
+    adapter, full = build(method_of("adapter"), params, LABELS).eval(), build(method_of("full"), params, LABELS).eval()
     difference = (adapter(**batch).logits - full(**batch).logits).abs().max()
     assert 0 < difference < 1e-3
     with adapter.disable_adapter():
@@ -109,7 +111,7 @@ def test_the_adapter_starts_near_the_identity_but_not_at_it(project, params, bat
 
 
 def test_the_adapters_initial_weights_are_cut_at_two_deviations(project, with_params):
-    model = METHODS["adapter"].build(with_params(peft={"bottleneck": 4096}), LABELS)
+    model = build(method_of("adapter"), with_params(peft={"bottleneck": 4096}), LABELS)
     layer = model.base_model.model.bert.encoder.layer[0].output.dropout
     weight = layer.feedforward_adapter_down["default"].weight
     assert weight.abs().max() <= 0.02
@@ -120,7 +122,7 @@ def test_the_adapters_initial_weights_are_cut_at_two_deviations(project, with_pa
 
 @pytest.mark.parametrize("method", METHODS)
 def test_saved_and_reloaded_gives_the_same_logits(method, project, params, batch, tokenizer):
-    model = METHODS[method].build(params, LABELS)
+    model = build(method_of(method), params, LABELS)
     apply_mixout(model, head_modules(model), 0.1)
     shake(model)
     folder = Path("models") / method
@@ -132,7 +134,7 @@ def test_saved_and_reloaded_gives_the_same_logits(method, project, params, batch
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_checkpoint_holds_weights_config_and_tokenizer_only(method, project, params, tokenizer):
-    model = METHODS[method].build(params, LABELS)
+    model = build(method_of(method), params, LABELS)
     save_checkpoint(model, tokenizer, Path("models") / method)
     weights = {"model.safetensors"} if method == "full" else {"adapter_model.safetensors", "adapter_config.json", BASE_RECORD}
     files = {path.name for path in (Path("models") / method).iterdir()}
@@ -143,7 +145,7 @@ def test_a_checkpoint_holds_weights_config_and_tokenizer_only(method, project, p
 
 
 def test_merged_lora_is_a_plain_model_with_the_same_logits(project, params, batch, tokenizer):
-    model = METHODS["lora"].build(params, LABELS)
+    model = build(method_of("lora"), params, LABELS)
     shake(model)
     save_checkpoint(model, tokenizer, Path("models/lora"))
     merged = load_checkpoint(Path("models/lora"), merge=True)
@@ -152,7 +154,7 @@ def test_merged_lora_is_a_plain_model_with_the_same_logits(project, params, batc
 
 
 def test_merging_an_adapter_is_refused_and_changes_nothing(project, params, batch, tokenizer):
-    model = METHODS["adapter"].build(params, LABELS).eval()
+    model = build(method_of("adapter"), params, LABELS).eval()
     before = model(**batch).logits
     for merge in (model.merge_adapter, model.merge_and_unload):
         with pytest.raises(NotImplementedError, match="cannot be merged: gelu stands between"):
@@ -164,7 +166,7 @@ def test_merging_an_adapter_is_refused_and_changes_nothing(project, params, batc
 
 
 def test_the_tuners_prefix_is_no_part_of_a_base_models_names(project, params):
-    names = [name for name, _ in METHODS["full"].build(params, LABELS).named_modules()]
+    names = [name for name, _ in build(method_of("full"), params, LABELS).named_modules()]
     assert not any(re.search("feedforward_adapter", name) for name in names)
 
 
@@ -172,7 +174,7 @@ def test_a_family_without_a_row_is_refused_with_the_list(project, params):
     config = Path("models/base/config.json")
     config.write_text(config.read_text().replace('"bert"', '"gpt2"'))
     with pytest.raises(UserError, match="'gpt2'; supported are: albert, bert"):
-        METHODS["full"].build(params, LABELS)
+        build(method_of("full"), params, LABELS)
 
 
 def test_a_missing_checkpoint_is_named(project):

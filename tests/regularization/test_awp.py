@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from stages.regularization.awp import AdversarialWeightPerturbation, in_window
+from stages.regularization.awp import AdversarialWeightPerturbation
+from stages.training.trainer import in_window
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from stages.inference import predict_logits
-from stages.methods.registry import METHODS
-from stages.tokenized import load_labels, load_split, load_tokenizer, make_collator
-from stages.training.loss import ClassificationLoss, balanced_class_weights
+from stages.classifier.inference import predict_logits
+from stages.classifier.splits import load_labels, load_split, load_tokenizer, make_collator
+from stages.methods.method import build
+from stages.methods.registry import method_of
 from stages.training.run import make_trainer
+from stages.training.trainer import ClassificationLoss, balanced_class_weights
 from tests.training.tiny import SMALL
 
 LABELS = np.array([0] * 6 + [1] * 3 + [2] * 1)
@@ -38,7 +39,7 @@ def test_unequal_micro_batches_add_up_to_the_batch(balanced):
 @pytest.mark.parametrize("setting", ["none", "balanced"])
 def test_validation_loss_is_the_plain_mean_whatever_the_class_weights(prepared, with_params, setting):
     params = with_params(train={**SMALL, "class_weights": setting})
-    model = METHODS["full"].build(params, load_labels())
+    model = build(method_of("full"), params, load_labels())
     trainer = make_trainer(params, model, load_tokenizer(), 1e-3, load_split("train"), "scratch")
     reported = trainer.evaluate()["eval_cross_entropy"]
     validation = load_split("validation")
@@ -51,7 +52,7 @@ def test_validation_loss_is_the_plain_mean_whatever_the_class_weights(prepared, 
 def test_the_parameter_reaches_the_trainer(prepared, with_params, setting, weighed):
     params = with_params(train={**SMALL, "class_weights": setting})
     rows, labels = load_split("train"), load_labels()
-    trainer = make_trainer(params, METHODS["full"].build(params, labels), load_tokenizer(), 1e-3, rows, "scratch")
+    trainer = make_trainer(params, build(method_of("full"), params, labels), load_tokenizer(), 1e-3, rows, "scratch")
     used = trainer.compute_loss_func.class_weights
     assert (used is not None) == weighed
     if weighed:

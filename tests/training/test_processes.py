@@ -21,7 +21,13 @@ from tests.training.tiny import results, write_params
 BIN = Path(sys.executable).parent
 TWO = {
     "torchrun": [BIN / "torchrun", "--standalone", "--nproc-per-node=2"],
-    "accelerate": [BIN / "accelerate", "launch", "--multi_gpu", "--num_processes=2", "--main_process_port=0"],  # its --cpu needs MPI
+    "accelerate": [
+        BIN / "accelerate",
+        "launch",
+        "--multi_gpu",
+        "--num_processes=2",
+        "--main_process_port=0",
+    ],  # its --cpu needs MPI
 }
 
 

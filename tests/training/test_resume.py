@@ -14,11 +14,12 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from stages.config import load_params
-from stages.errors import UserError
-from stages.methods.registry import METHODS
-from stages.paths import SAVE_POINTS
-from stages.provenance import stage_inputs
+from stages.methods.registry import method_of
+from stages.project.errors import UserError
+from stages.project.parameters import load_params
+from stages.project.paths import SAVE_POINTS
+from stages.project.provenance import stage_inputs
+from stages.project.schema import METHODS
 from stages.training import results as training_results
 from stages.training import run
 from stages.training.save_point import KEPT, Saved, SavePoint, save_point_of
@@ -46,7 +47,7 @@ def train_here(folder: Path, method: str, seconds: float, output: Path, file_lim
     os.environ["SAVE_POINT_SECONDS"] = str(seconds)
     if file_limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
-    run.train(METHODS[method])
+    run.train(method_of(method))
 
 
 def start(folder: Path, method: str, seconds: float = 0, file_limit: int | None = None):
@@ -129,14 +130,14 @@ def test_every_saved_point_leads_to_the_same_end(copies, params, method, monkeyp
     path = folder / SAVE_POINTS / f"{method}.safetensors"
     points, write = [], SavePoint.write
     monkeypatch.setattr(SavePoint, "write", lambda self, saved: (write(self, saved), points.append(path.read_bytes())))
-    run.train(METHODS[method])
+    run.train(method_of(method))
     expected = results(folder)
     monkeypatch.setattr(SavePoint, "write", write)
     assert len(points) >= 20
     for content in points[:: len(points) // 5] + points[-1:]:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
-        run.train(METHODS[method])
+        run.train(method_of(method))
         assert results(folder) == expected
 
 
@@ -146,15 +147,15 @@ def test_early_stopping_goes_on_where_it_was(copies, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setattr(training_results, "save_checkpoint", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        run.train(METHODS["lora"])
+        run.train(method_of("lora"))
     point = SavePoint(SAVE_POINTS / "lora.safetensors", stage_inputs("train_lora", load_params()))
     saved = point.read()
     assert saved.state["finished"] and len(saved.state["history"]) < 4  # it did stop early
     monkeypatch.undo()
     monkeypatch.chdir(folder)
-    run.train(METHODS["lora"])
+    run.train(method_of("lora"))
     after = results(folder)
-    run.train(METHODS["lora"])
+    run.train(method_of("lora"))
     assert results(folder) == after
 
 
@@ -164,7 +165,7 @@ def test_a_pause_that_is_no_number_of_seconds_is_refused(copies, monkeypatch, va
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SAVE_POINT_SECONDS", value)
     with pytest.raises(UserError, match=f"SAVE_POINT_SECONDS: a number of seconds, 0 or more, is needed, received '{value}'"):
-        run.train(METHODS["lora"])
+        run.train(method_of("lora"))
 
 
 def full_disk(*_):
@@ -254,7 +255,7 @@ def test_a_point_holds_no_more_than_weights_best_weights_and_optimizer(copies, m
     monkeypatch.chdir(folder)
     monkeypatch.setattr(training_results, "save_checkpoint", full_disk)
     with pytest.raises(OSError, match="No space"):
-        run.train(METHODS["adapter"])
+        run.train(method_of("adapter"))
     with safe_open(SAVE_POINTS / "adapter.safetensors", framework="pt") as file:
         sizes = {name: file.get_tensor(name).nbytes for name in file.keys()}  # noqa: SIM118
     trained = sum(size for name, size in sizes.items() if name.startswith("model."))

@@ -10,15 +10,17 @@ import torch
 from safetensors.torch import load_file
 from transformers import TrainerControl
 
-from stages.errors import UserError
-from stages.inference import predict_logits
+from stages.classifier.counting import head_modules
+from stages.classifier.inference import predict_logits
+from stages.classifier.scores import classification_scores
+from stages.classifier.splits import load_split, load_tokenizer, make_collator
 from stages.memory.recompute import recompute_activations
 from stages.methods.checkpoint import load_checkpoint
-from stages.methods.counting import head_modules
-from stages.methods.registry import METHODS
+from stages.methods.method import build
+from stages.methods.registry import method_of
+from stages.project.errors import UserError
+from stages.project.schema import METHODS
 from stages.regularization.mixout import apply_mixout
-from stages.scores import classification_scores
-from stages.tokenized import load_split, load_tokenizer, make_collator
 from stages.training.early_stopping import EarlyStopping
 from stages.training.run import make_trainer, train
 from tests.training.tiny import LABELS, SMALL, results, write_params
@@ -26,7 +28,7 @@ from tests.training.tiny import LABELS, SMALL, results, write_params
 
 def trainer_for(method, params):
     torch.manual_seed(0)
-    model = METHODS[method].build(params, LABELS)
+    model = build(method_of(method), params, LABELS)
     if params.mixout.enabled:
         apply_mixout(model, head_modules(model), params.mixout.p)
     return make_trainer(params, model, load_tokenizer(), 1e-3, load_split("train"), "scratch")
@@ -123,7 +125,7 @@ def test_gradient_checkpointing_trains_the_same(prepared, params, method):
     weights = []
     for recompute in (False, True):
         write_params(prepared, params, gradient_checkpointing=recompute)
-        train(METHODS[method])
+        train(method_of(method))
         (path,) = (prepared / "models" / method).glob("*.safetensors")
         weights.append(load_file(path))
     assert weights[0].keys() == weights[1].keys()
@@ -166,7 +168,7 @@ def test_early_stopping_complains_about_a_missing_metric():
 @pytest.mark.parametrize("method", METHODS)
 def test_train_writes_the_best_epochs_model_its_curve_and_metrics(prepared, params, method, capsys):
     write_params(prepared, params, epochs=3)
-    train(METHODS[method])
+    train(method_of(method))
 
     curve = pd.read_csv(f"plots/learning_curves/{method}.csv")
     summary = json.loads((prepared / f"metrics/training/{method}.json").read_text())
@@ -188,8 +190,8 @@ def test_train_writes_the_best_epochs_model_its_curve_and_metrics(prepared, para
 
 def test_training_again_gives_the_same_bytes(prepared, params):
     write_params(prepared, params)
-    train(METHODS["adapter"])
+    train(method_of("adapter"))
     first = results(prepared)
-    train(METHODS["adapter"])
+    train(method_of("adapter"))
     assert len(first) == 10 and results(prepared) == first
     assert load_file(prepared / "models/adapter/adapter_model.safetensors")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import yaml
 from transformers import BertTokenizerFast
 
-from stages.config import METHODS, Params
+from stages.project.schema import METHODS, Params
 from tests.imports import ROOT
 
 LABELS = ["negative", "positive"]

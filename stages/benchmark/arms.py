@@ -1,0 +1,40 @@
+"""The four models whose inference is compared; LoRA appears twice, beside its base weights and merged into them."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from stages.memory.inputs import RandomInputs
+from stages.methods.checkpoint import load_checkpoint
+from stages.project.errors import UserError
+from stages.project.paths import MODELS
+
+REFERENCE = "full"
+ARMS = (REFERENCE, "lora", "lora_merged", "adapter")
+MERGE_TOLERANCE = 1e-3  # in a logit; float32 rounding over six layers is around 1e-6
+
+
+def load_arms(device: torch.device, acceleration: bool) -> dict[str, nn.Module]:
+    """Load the trained models from their folders, in evaluation mode, by name of the arm."""
+    folders = {"full": "full", "lora": "lora", "lora_merged": "lora", "adapter": "adapter"}
+    return {arm: load_checkpoint(MODELS / folders[arm], arm == "lora_merged", acceleration).to(device) for arm in ARMS}
+
+
+@torch.inference_mode()
+def merge_difference(unmerged: nn.Module, merged: nn.Module, inputs: RandomInputs, shapes: list[tuple[int, int]]) -> float:
+    """Return max |logit of `unmerged` - logit of `merged`| over one random batch of each shape (B, T).
+
+    Raises:
+        UserError: it is more than `MERGE_TOLERANCE`, so that the two are not the same model.
+    """
+    difference = 0.0
+    for batch_size, length in shapes:
+        batch = inputs.batch(batch_size, length)
+        gap = (unmerged(**batch).logits - merged(**batch).logits).abs().max()
+        difference = np.maximum(difference, gap.item())  # np.maximum keeps a NaN, max() would drop it
+    if not difference <= MERGE_TOLERANCE:
+        raise UserError(
+            f"{MODELS / 'lora'}: merged and unmerged LoRA differ by {difference:.3g} in a logit, at most {MERGE_TOLERANCE:g} was "
+            "expected; the checkpoint does not fit the base model, train it again (`dvc repro --force train_lora`)"
+        )
+    return float(difference)

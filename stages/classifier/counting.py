@@ -1,0 +1,64 @@
+"""Count the parameters that a method trains, apart for the body and the head, and all that it needs."""
+
+from dataclasses import dataclass
+
+from peft import PeftModel
+from peft.utils import ModulesToSaveWrapper
+from torch import nn
+
+from stages.classifier.families import head_names
+
+
+@dataclass(frozen=True)
+class ParameterCounts:
+    """Numbers of parameters (scalars): trainable = trainable_body + trainable_head <= total."""
+
+    trainable: int
+    trainable_body: int
+    trainable_head: int
+    total: int
+
+    @property
+    def trainable_percent(self) -> float:
+        return 100 * self.trainable / self.total
+
+    def __str__(self) -> str:
+        return (
+            f"trainable parameters: {self.trainable:,} of {self.total:,} ({self.trainable_percent:.2f} %): "
+            f"{self.trainable_body:,} in the body, {self.trainable_head:,} in the head"
+        )
+
+
+def count_parameters(model: nn.Module) -> ParameterCounts:
+    """Count by `requires_grad`; a parameter shared by several modules counts once.
+
+    The copy of the untrained head that PEFT keeps beside the trained one serves nobody and is left out of the total.
+    """
+    unused = {
+        id(parameter)
+        for module in model.modules()
+        if isinstance(module, ModulesToSaveWrapper)
+        for parameter in module.original_module.parameters()
+    }
+    head = {id(parameter) for module in head_modules(model).values() for parameter in module.parameters()}
+    counted = [parameter for parameter in model.parameters() if id(parameter) not in unused]
+    trainable = [parameter for parameter in counted if parameter.requires_grad]
+    return ParameterCounts(
+        trainable=sum(parameter.numel() for parameter in trainable),
+        trainable_body=sum(parameter.numel() for parameter in trainable if id(parameter) not in head),
+        trainable_head=sum(parameter.numel() for parameter in trainable if id(parameter) in head),
+        total=sum(parameter.numel() for parameter in counted),
+    )
+
+
+def head_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """The modules of the head by full name: in a PEFT model the copies that are trained, not the frozen originals."""
+    prefix = "base_model.model." if isinstance(model, PeftModel) else ""
+    modules = {}
+    for name in head_names(model):
+        module = model.get_submodule(prefix + name)
+        if isinstance(module, ModulesToSaveWrapper):
+            modules[f"{prefix}{name}.modules_to_save.{module.active_adapter}"] = module.modules_to_save[module.active_adapter]
+        else:
+            modules[prefix + name] = module
+    return modules

@@ -1,0 +1,143 @@
+"""The figures of the evaluation: confusion matrix, F1 against trainable parameters, learning curves."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+
+from stages.presentation.figures import METHOD_COLOURS, METHOD_MARKERS, house_style, new_figure
+from stages.presentation.titles import METHOD_LABELS
+
+_MOST_ANNOTATED = 12  # classes; numbers in the cells of a larger matrix would overlap
+_MOST_NAMED = 40  # classes whose names fit along the axes
+_LONGEST_NAME = 24  # characters
+_LONGEST_LEVEL_NAME = 11  # characters that fit below one cell without turning the name
+_INK = "#222222"
+
+
+@house_style()
+def confusion_figure(matrix: np.ndarray, class_names: Sequence[str], title: str) -> Figure:
+    """Draw a confusion matrix (K, K) of counts, a row per actual class.
+
+    The colour is the share of the actual class, on a scale from 0 to 1 that is the same in every such figure; the
+    cells also give count and percent. A class without texts has an empty row.
+    """
+    num_classes = len(class_names)
+    totals = matrix.sum(axis=1, keepdims=True)
+    shares = np.divide(matrix, totals, out=np.full(matrix.shape, np.nan), where=totals > 0)
+    side = min(1.1 + 1.15 * num_classes, 14.0)
+    figure = new_figure(side + 1.9, side + 0.6, layout="compressed")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    _name_classes(axes, class_names)
+    if num_classes <= _MOST_ANNOTATED:
+        _write_cells(axes, matrix, shares)
+    axes.set(xlabel="predicted", ylabel="actual")
+    axes.set_title(title, pad=10)
+    percent = PercentFormatter(1.0, decimals=0, symbol=" %")
+    bar = figure.colorbar(image, ax=axes, shrink=0.9, aspect=18, format=percent, label="share of the actual class")
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
+    """Class names along both axes; too long ones are cut, too many are left out and the axes keep plain numbers."""
+    if len(class_names) > _MOST_NAMED:
+        return
+    names = [name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…" for name in class_names]
+    level = max(map(len, names)) <= _LONGEST_LEVEL_NAME and len(names) <= _MOST_ANNOTATED
+    # A class name is the user's text: a dollar sign in it must not start a formula.
+    axes.set_xticks(range(len(names)), names, parse_math=False, rotation=0 if level else 90)
+    axes.set_yticks(range(len(names)), names, parse_math=False)
+
+
+def _write_cells(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
+    """Count and row percent into each cell, light on dark and dark on light."""
+    for (row, column), count in np.ndenumerate(matrix):
+        share = shares[row, column]
+        if not np.isnan(share):
+            colour = "white" if share > 0.55 else _INK
+            axes.text(column, row, f"{count:,}\n{100 * share:.1f} %", ha="center", va="center", color=colour)
+
+
+@house_style()
+def tradeoff_figure(metrics: Mapping[str, Mapping[str, float]], confidence: float) -> Figure:
+    """Draw the macro F1 of each method on the test set, with its interval, against its trainable parameters (log axis).
+
+    Needs `f1`, `f1_low`, `f1_high`, `trainable_parameters` and `trainable_percent` of each method.
+    """
+    figure = new_figure(7.6, 4.4)
+    axes = figure.subplots()
+    ordered = sorted(metrics.items(), key=lambda item: item[1]["trainable_parameters"])
+    counts = [m["trainable_parameters"] for _, m in ordered]
+    for place, (method, m) in enumerate(ordered):
+        # Both ends of a percentile interval may lie on one side of the estimate; a bar cannot have a negative length.
+        bar = [[max(m["f1"] - m["f1_low"], 0)], [max(m["f1_high"] - m["f1"], 0)]]
+        at = (m["trainable_parameters"], m["f1"])
+        style = {"color": METHOD_COLOURS[method], "fmt": METHOD_MARKERS[method], "markersize": 8, "capsize": 5}
+        axes.errorbar(*at, yerr=bar, **style)
+        right = _has_room_right(counts, place)
+        axes.annotate(
+            f"{METHOD_LABELS[method]}\n{at[0]:,}\n({m['trainable_percent']:.2f} %)",
+            at,
+            xytext=(12 if right else -12, 0),
+            textcoords="offset points",
+            ha="left" if right else "right",
+            va="center",
+            color=METHOD_COLOURS[method],
+        )
+    _logarithmic_counts(axes, counts)
+    axes.margins(y=0.1)
+    axes.set(xlabel="trainable parameters", ylabel=f"macro F1 on the test set, {100 * confidence:g} % interval")
+    axes.set_title("Quality against trainable parameters", pad=10)
+    return figure
+
+
+def _has_room_right(counts: Sequence[int], place: int) -> bool:
+    """Whether the wider gap on the logarithmic axis is right of the point `place` of the ascending `counts`."""
+    if place in (0, len(counts) - 1):
+        return place > 0
+    return counts[place + 1] * counts[place - 1] >= counts[place] ** 2
+
+
+def _logarithmic_counts(axes: Axes, counts: Sequence[int]) -> None:
+    """A logarithmic axis labelled 100 k, 1 M with room for names at both ends; over few decades 2 and 5 as well."""
+    low, high = math.log10(min(counts)), math.log10(max(counts))
+    room = 0.4 * max(high - low, 0.5)
+    axes.set_xscale("log")
+    axes.set_xlim(10 ** (low - room), 10 ** (high + room))
+    steps = (1,) if high - low + 2 * room >= 2.5 else (1, 2, 5)
+    axes.xaxis.set_major_locator(LogLocator(subs=steps))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter())
+
+
+@house_style()
+def learning_curves_figure(curves: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, int]) -> Figure:
+    """Draw validation macro F1 and training loss over the epochs, a line per method.
+
+    `curves` holds columns epoch, f1 and train_loss; a ring marks the epoch whose weights were kept.
+    """
+    figure = new_figure(9.6, 4.2)
+    panels = figure.subplots(1, 2)
+    ring = {"marker": "o", "linestyle": "none", "markersize": 12, "markerfacecolor": "none"}
+    titles = {"f1": "Validation macro F1", "train_loss": "Training loss (mean cross entropy, nats)"}
+    for axes, (column, title) in zip(panels, titles.items(), strict=True):
+        for method, curve in curves.items():
+            style = {"color": METHOD_COLOURS[method], "marker": METHOD_MARKERS[method], "markersize": 5}
+            axes.plot(curve["epoch"], curve[column], label=METHOD_LABELS[method], **style)
+            best = curve[curve["epoch"] == best_epochs[method]]
+            axes.plot(best["epoch"], best[column], markeredgecolor=METHOD_COLOURS[method], **ring)
+        axes.set_title(title, pad=10)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    panels[0].plot([], [], markeredgecolor=_INK, label="epoch kept", **ring)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(curves) + 1)
+    return figure

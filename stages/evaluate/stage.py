@@ -1,0 +1,93 @@
+"""python -m stages.evaluate
+
+Reads the saved models, the test set and the transfer sets, predicts each set once per method, and writes the metric
+files metrics/{full,lora,adapter}.json, the classification reports, the confusion matrices and the figures. This is the
+only place where the quality of a model on the test set is looked at.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+from tqdm import tqdm
+
+from stages.classifier.inference import predict_logits
+from stages.classifier.splits import column, load_labels, load_split, load_tokenizer, load_transfer_names, make_collator
+from stages.evaluate.intervals import Bootstrap
+from stages.evaluate.output import write_evaluation
+from stages.evaluate.results import Predicted
+from stages.methods.checkpoint import checkpoint_bytes, load_checkpoint
+from stages.project.errors import UserError
+from stages.project.files import read_json
+from stages.project.machine import pick_device
+from stages.project.parameters import load_params
+from stages.project.paths import LEARNING_CURVES, METRICS, MODELS, TRAINING_METRICS
+from stages.project.provenance import provenance, write_provenance
+from stages.project.schema import METHODS, Params
+
+
+def main() -> None:
+    params = load_params()
+    record = provenance("evaluate", params)
+    class_names = load_labels()
+    sets = {"test": load_split("test")} | {name: load_split(f"transfer_{name}") for name in load_transfer_names()}
+    training, curves = training_records()
+    predicted = predict(sets, len(class_names), params)
+    shown = write_evaluation(
+        test=predicted.pop("test"),
+        transfer=predicted,
+        class_names=class_names,
+        bootstrap=Bootstrap(params.evaluate.bootstrap_samples, params.evaluate.confidence, params.seed),
+        training=training,
+        checkpoint_bytes={method: checkpoint_bytes(MODELS / method) for method in METHODS},
+        curves=curves,
+    )
+    write_provenance("evaluate", record, [METRICS / f"{method}.json" for method in METHODS])
+    print(shown)
+
+
+def training_records() -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
+    """Return, per method, the numbers and the learning curve that its training left."""
+    try:
+        numbers = {method: read_json(TRAINING_METRICS / f"{method}.json") for method in METHODS}
+        curves = {method: pd.read_csv(LEARNING_CURVES / f"{method}.csv") for method in METHODS}
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename}: no such file; `dvc repro evaluate` trains what is missing") from None
+    return numbers, curves
+
+
+def predict(sets: Mapping[str, Dataset], num_classes: int, params: Params) -> dict[str, Predicted]:
+    """Return the classes that each method predicts for each data set; a checkpoint is loaded once, from disk."""
+    device = pick_device()
+    collator = make_collator(load_tokenizer())
+    classes = {name: {} for name in sets}
+    with tqdm(total=len(METHODS) * len(sets), unit="set", disable=None) as progress:
+        for method in METHODS:
+            model = load_checkpoint(MODELS / method, acceleration=params.train.acceleration).to(device)
+            for name, dataset in sets.items():
+                progress.set_description(f"{method} on {name}")
+                logits = predict_logits(model, dataset, collator, params.evaluate.batch_size)
+                classes[name][method] = classes_of(logits, num_classes, method)
+                progress.update()
+    return {name: Predicted(column(dataset, "label"), classes[name]) for name, dataset in sets.items()}
+
+
+def classes_of(logits: np.ndarray, num_classes: int, method: str) -> np.ndarray:
+    """Return the class (N,) of the largest of the K logits in each row of `logits` (N, K), the first of equal ones.
+
+    Raises:
+        UserError: the checkpoint knows another number of classes than the data, or some logits are not finite.
+    """
+    if logits.shape[1] != num_classes:
+        raise UserError(
+            f"{MODELS / method}: a model of {logits.shape[1]} classes was found, but the data has {num_classes}; "
+            f"train it on this data: dvc repro train_{method}"
+        )
+    broken = int(np.sum(~np.isfinite(logits).all(axis=1)))
+    if broken:
+        raise UserError(
+            f"{MODELS / method}: {broken} of {len(logits)} texts have logits that are not finite; "
+            f"a lower train.learning_rate.{method} may keep training from diverging"
+        )
+    return logits.argmax(axis=1)

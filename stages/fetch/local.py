@@ -1,0 +1,118 @@
+"""The user's own texts and encoder, copied from CSV files and a folder."""
+
+import shutil
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from stages.classifier.families import check_family
+from stages.project.errors import UserError
+from stages.project.files import read_json
+from stages.project.paths import SHARDS, WEIGHTS
+
+CSV_NAME = "reviews.csv"
+SPLIT_FILES = ("train.csv", "validation.csv", "test.csv")
+MODEL_SUFFIXES = {".json", ".txt", ".safetensors", ".model", ".md"}
+
+
+def copy_csv(path: Path, target: Path) -> None:
+    """Copy the file at `path` byte for byte to reviews.csv in the folder `target`.
+
+    Of a folder, train.csv and, if they are there, validation.csv and test.csv are copied under these names; what else it
+    holds is ignored, and said to be.
+
+    Raises:
+        UserError: there is no such file or folder, a file is empty, or the folder has no train.csv.
+    """
+    if path.is_dir():
+        present = sorted(entry.name for entry in path.iterdir())
+        names = [name for name in SPLIT_FILES if (path / name).is_file()]
+        if "train.csv" not in names:
+            shown = ", ".join(present[:20]) + (", ..." if len(present) > 20 else "")
+            raise UserError(
+                f"data.csv.path: the folder {path} has no train.csv, it holds {shown or 'nothing'}; "
+                "give a file, or a folder with train.csv and, if they are fixed, validation.csv and test.csv"
+            )
+        for name in names:
+            _copy_file(path / name, target / name)
+        if ignored := [name for name in present if name not in names]:
+            print(f"{path}: ignored {', '.join(ignored[:20])}{', ...' if len(ignored) > 20 else ''}")
+    elif path.is_file():
+        _copy_file(path, target / CSV_NAME)
+    else:
+        raise UserError(f"data.csv.path: {path} is no file and no folder; give the path of a CSV file with a header line")
+
+
+def _copy_file(path: Path, target: Path) -> None:
+    if not path.stat().st_size:
+        raise UserError(f"data.csv.path: {path} is empty; a header line and at least one row per class were expected")
+    shutil.copyfile(path, target)
+    print(f"{path}: {path.stat().st_size:,} bytes copied")
+
+
+def copy_model(folder: Path, target: Path, origin: str | None = None) -> None:
+    """Copy config, weights and tokenizer from the top level of `folder` into `target`.
+
+    Only json, txt, safetensors, model (SentencePiece) and md files are taken: no pickles, which can hold code, and no
+    Python files. Of several files of weights those are taken that transformers would load: model.safetensors, else the
+    shards that model.safetensors.index.json lists.
+
+    Args:
+        origin: what messages call the folder; by default the parameter that names it, and its path.
+
+    Raises:
+        UserError: there is no such folder, it lacks config.json or weights as safetensors, these are damaged, or the model
+            is of a family that is not supported.
+    """
+    origin = origin or f"model.local.path: {folder}"
+    if not folder.is_dir():
+        raise UserError(f"{origin} is no folder; give the folder of a saved transformers model")
+    present = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+    missing = [] if "config.json" in present else ["config.json"]
+    missing += [] if any(name.endswith(".safetensors") for name in present) else ["*.safetensors"]
+    if missing:
+        raise UserError(
+            f"{origin} has no {' and no '.join(missing)}, it holds {', '.join(present) or 'no files'}; "
+            "load the model with transformers and save it there with save_pretrained"
+        )
+    check_family(folder, origin)
+    weights = weight_files(folder, present, origin)
+    for name in weights:
+        check_weights(folder / name, origin)
+    for name in present:
+        suffix = Path(name).suffix
+        if name in weights or (suffix in MODEL_SUFFIXES and suffix != ".safetensors"):
+            shutil.copyfile(folder / name, target / name)
+    print(f"{origin.partition(': ')[2]}: model copied")
+
+
+def weight_files(folder: Path, present: list[str], origin: str) -> list[str]:
+    """Return the names of the files of weights that transformers would load from `folder`.
+
+    Raises:
+        UserError: there is neither a whole file nor an index of shards, the index is damaged, or a shard is missing.
+    """
+    if WEIGHTS in present:
+        return [WEIGHTS]
+    others = ", ".join(name for name in present if name.endswith(".safetensors"))
+    if SHARDS not in present:
+        raise UserError(f"{origin} has no {WEIGHTS} and no {SHARDS}, its weights are {others}; save it with save_pretrained")
+    try:
+        names = sorted(set(read_json(folder / SHARDS)["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"{origin}: {SHARDS} lists no shards ({reason}); copy or save the model anew") from None
+    if missing := [str(name) for name in names if name not in present]:
+        raise UserError(f"{origin} lacks {', '.join(missing)}, listed in {SHARDS}; it has {others}; copy or save it anew")
+    return names
+
+
+def check_weights(path: Path, origin: str) -> None:
+    """Raise `UserError` unless the file at `path` is a complete safetensors file; only its header is read."""
+    try:
+        with safe_open(path, framework="np") as file:
+            empty = not file.keys()
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{origin}/{path.name} is no complete safetensors file ({error}); copy or save it anew") from None
+    if empty:
+        raise UserError(f"{origin}/{path.name} holds no weights; save the model anew with save_pretrained")

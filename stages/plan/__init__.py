@@ -1,0 +1,1 @@
+"""The stage plan: what fits into the memory budget."""

@@ -1,1 +1,0 @@
-"""Figures: one look for all of them."""

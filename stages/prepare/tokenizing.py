@@ -1,0 +1,85 @@
+"""Turn texts into token ids, and write them to files whose bytes depend on nothing else."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
+
+from stages.classifier.config import read_config
+from stages.classifier.families import family_of
+from stages.project.errors import UserError
+
+SCHEMA = pa.schema([("text", pa.string()), ("label", pa.int64()), ("input_ids", pa.list_(pa.int32())), ("length", pa.int32())])
+
+
+def check_model(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Path) -> None:
+    """Compare the tokenizer with the encoder in folder `model`.
+
+    Raises:
+        UserError: texts of `max_length` tokens are longer than the encoder can read, the tokenizer knows more tokens than the
+            encoder has embeddings, or the encoder's family is not supported.
+    """
+    config = read_config(model)
+    try:
+        longest = min(tokenizer.model_max_length, family_of(config.model_type).longest_input(config))
+    except TypeError as error:  # a number that the configuration must have is null
+        raise UserError(f"{model}/config.json: cannot tell how many tokens the model reads ({error}); save it again") from None
+    if max_length > longest:
+        raise UserError(f"data.max_length: {max_length}, but {model} reads at most {longest} tokens")
+    if len(tokenizer) > config.vocab_size:
+        raise UserError(
+            f"{model}: its tokenizer knows {len(tokenizer):,} tokens, its config.json has vocab_size {config.vocab_size:,}; "
+            "save the tokenizer that belongs to the model"
+        )
+
+
+def write_tokenized(
+    path: Path, batches: Iterable[list[str]], labels: np.ndarray, tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> np.ndarray:
+    """Write texts, labels and token ids as an Arrow IPC stream; return how many tokens each had before truncation, shape (N,).
+
+    `datasets.Dataset.from_file` maps the stream into memory. It holds no metadata, so that equal rows give equal bytes. A batch
+    is tokenized and written before the next is read: neither texts nor ids of a large file are ever all in memory.
+
+    Args:
+        batches: lists of texts.
+        labels: class indices of all of them, shape (N,).
+    """
+    lengths, done = [np.empty(0, dtype=np.int64)], 0
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
+        for texts in tqdm(batches, desc="tokenizing", unit="batch", disable=None, leave=False):
+            ids, whole = encode(tokenizer, texts, max_length)
+            columns = [
+                pa.array(texts, pa.string()),
+                pa.array(labels[done : done + len(texts)], pa.int64()),
+                pa.array(ids, pa.list_(pa.int32())),
+                pa.array(map(len, ids), pa.int32()),
+            ]
+            writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
+            lengths.append(whole)
+            done += len(texts)
+    return np.concatenate(lengths)
+
+
+def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: int) -> tuple[list[list[int]], np.ndarray]:
+    """Return the token ids of each text, and how many tokens it had before truncation, shape (N,).
+
+    Special tokens are included and counted; ids are truncated to `max_length` and not padded.
+    """
+    ids = _token_ids(tokenizer, texts)
+    lengths = np.array([len(tokens) for tokens in ids], dtype=np.int64)
+    longer = np.flatnonzero(lengths > max_length).tolist()
+    if longer:
+        cut = _token_ids(tokenizer, [texts[i] for i in longer], truncation=True, max_length=max_length)
+        for i, tokens in zip(longer, cut, strict=True):
+            ids[i] = tokens
+    return ids, lengths
+
+
+def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str], **truncation) -> list[list[int]]:
+    """Token ids without padding; a saved tokenizer's own settings for padding and truncation are overruled."""
+    options = {"truncation": False, **truncation}
+    return tokenizer(texts, padding=False, return_attention_mask=False, verbose=False, **options)["input_ids"]

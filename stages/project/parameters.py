@@ -1,0 +1,88 @@
+"""Read params.yaml into `Params`, or refuse it with one message that lists every fault."""
+
+import reprlib
+from difflib import get_close_matches
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from stages.project.errors import UserError
+from stages.project.schema import Params
+
+SHORT = reprlib.Repr()  # aliases can make a value of any size
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 60
+SHORT.maxlevel = 2
+
+
+def load_params(path: str | Path = "params.yaml") -> Params:
+    """Return the checked parameters in the file at `path`.
+
+    Raises:
+        UserError: the file is missing or not a YAML mapping, a key is duplicated, or some values are wrong; one message lists
+            all faults, each with its place, the value received and what would be right.
+    """
+    content = _read(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: a mapping of parameters was expected, received {SHORT.repr(content)}")
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        faults = [_fault(entry) for entry in error.errors()]
+        raise UserError("\n  ".join([f"{path}: {len(faults)} fault(s)", *faults])) from None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML's safe types; a duplicate key is an error, where PyYAML would silently keep the last one."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"duplicate key {key!r}", key_node.start_mark)
+            seen.add(key)
+            seen.discard(None)
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: str | Path):
+    try:
+        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_UniqueKeys)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run the command in the project's folder") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read as a file: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text (byte {error.start} is {error.object[error.start]:#04x})") from None
+    except RecursionError:
+        raise UserError(f"{path}: not valid YAML for parameters: nested too deeply") from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: a date or a number that cannot be
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _fault(entry: dict) -> str:
+    """One fault as a line: place, what was expected, what was received."""
+    place = ".".join(str(part) for part in entry["loc"]) or "params"
+    if entry["type"] == "missing":
+        return f"{place}: missing; add it"
+    if entry["type"] == "extra_forbidden":
+        nearest = get_close_matches(place, known_keys(Params), n=1, cutoff=0.0)[0]
+        return f"{place}: unknown key; the nearest known one is {nearest}, received {SHORT.repr(entry['input'])}"
+    if entry["type"] == "model_type":
+        return f"{place}: a block of parameters was expected, received {SHORT.repr(entry['input'])}"
+    message = entry["msg"].removeprefix("Value error, ")
+    if entry["type"] == "value_error":  # a contradiction, whose message already quotes what was received
+        return f"{place}: {message}"
+    return f"{place}: {message[0].lower()}{message[1:]}, received {SHORT.repr(entry['input'])}"
+
+
+def known_keys(section: type[BaseModel], prefix: str = "") -> list[str]:
+    """Dotted names of all leaf keys below `section`, in the order of params.yaml."""
+    keys = []
+    for name, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += known_keys(field.annotation, f"{prefix}{name}.")
+        else:
+            keys.append(prefix + name)
+    return keys

@@ -1,0 +1,23 @@
+"""Where the stages leave things, relative to the project's folder, in which every stage runs."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+PIPELINE = Path("dvc.yaml")
+SCRATCH = Path(".cache")  # ignored by git and DVC: downloads, the points at which a training can be resumed, the lock
+SAVE_POINTS = SCRATCH / "save_points"
+RAW = Path("data/raw")
+PROCESSED = Path("data/processed")
+MODELS = Path("models")
+BASE_MODEL = MODELS / "base"
+METRICS = Path("metrics")
+TRAINING_METRICS = METRICS / "training"
+PROVENANCE = METRICS / "provenance"
+PLOTS = Path("plots")
+LEARNING_CURVES = PLOTS / "learning_curves"
+CONFUSION = PLOTS / "confusion"
+REPORTS = Path("reports")
+
+# inside the folder of a saved model
+WEIGHTS = "model.safetensors"
+SHARDS = "model.safetensors.index.json"  # says which shard holds which tensor

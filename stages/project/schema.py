@@ -1,0 +1,215 @@
+"""What params.yaml may hold: every key, its type, its range, and which values contradict each other."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+
+METHODS = ("full", "lora", "adapter")
+
+
+def number_from_text(value):
+    """Turn a numeric string into a float, and return any other value as it is.
+
+    DVC writes `-S train.learning_rate.full=5e-5` back as `5e-05`, which YAML 1.1 reads as a string.
+    """
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _count_or_auto(value):
+    if value != "auto" and (type(value) is not int or value < 1):
+        raise ValueError(f"must be a whole number of 1 or more, or auto, received {value!r}")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(number_from_text), Field(allow_inf_nan=False)]
+Fraction = Annotated[Number, Field(ge=0, le=1)]
+Positive = Annotated[Number, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(min_length=1)]
+Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]  # a commit; a branch or a tag can move
+CountOrAuto = Annotated[Any, BeforeValidator(_count_or_auto)]
+LAUNCHER = r"^(python|torchrun( \S+)*|accelerate launch( \S+)*)$"
+
+
+class Section(BaseModel):
+    """A block of params.yaml: no unknown keys, no silent conversions, frozen after loading.
+
+    Values that must fit together are compared by a validator of the last of them. pydantic runs it even if other fields of
+    the block are wrong, so one message can list every fault; a field that is itself wrong is missing from `info.data`.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def columns_differ(value: str | None, info: ValidationInfo) -> str | None:
+    """Each column serves one purpose; columns are the fields of the block whose names end in `_column`."""
+    given = [
+        column for name, column in [*info.data.items(), (info.field_name, value)] if str(name).endswith("_column") and column
+    ]
+    if len(set(given)) < len(given):
+        raise ValueError(f"each column can serve one purpose only, received {', '.join(map(repr, given))}")
+    return value
+
+
+class CsvParams(Section):
+    path: Name
+    text_column: Name
+    label_column: Name
+    split_column: Annotated[Name | None, AfterValidator(columns_differ)]
+
+
+class HubDataParams(Section):
+    name: Name
+    config: Name | None
+    revision: Revision | None
+    split: Name
+    validation_split: Name | None
+    test_split: Name | None
+    text_column: Name
+    label_column: Annotated[Name, AfterValidator(columns_differ)]
+
+
+class DataParams(Section):
+    source: Literal["package", "csv", "hub"]
+    limit: Annotated[int, Field(ge=0)]
+    max_length: Annotated[int, Field(ge=3, le=8192)]
+    neutral_margin: Annotated[Number, Field(ge=0, lt=4)]
+    train_fraction: Annotated[Number, Field(gt=0, lt=1)]
+    validation_fraction: Annotated[Number, Field(gt=0, lt=1)]
+    test_fraction: Annotated[Number, Field(gt=0, lt=1)]
+    csv: CsvParams
+    hub: HubDataParams
+
+    @field_validator("test_fraction")
+    @classmethod
+    def _fractions_add_up(cls, test: float, info: ValidationInfo) -> float:
+        parts = [info.data.get("train_fraction"), info.data.get("validation_fraction"), test]
+        if None not in parts and abs(sum(parts) - 1) > 1e-6:
+            raise ValueError(f"train_fraction + validation_fraction + test_fraction must be 1, received {sum(parts):g}")
+        return test
+
+    @field_validator("hub")
+    @classmethod
+    def _hub_data_is_pinned(cls, hub: HubDataParams, info: ValidationInfo) -> HubDataParams:
+        if info.data.get("source") == "hub" and hub.revision is None:
+            raise ValueError(
+                "source hub needs hub.revision, the commit (40 hexadecimal digits) to fetch, received null; "
+                f"git ls-remote https://huggingface.co/datasets/{hub.name} refs/heads/main shows the newest"
+            )
+        return hub
+
+
+class LocalModelParams(Section):
+    path: Name
+
+
+class HubModelParams(Section):
+    name: Name
+    revision: Revision
+
+
+class ModelParams(Section):
+    source: Literal["package", "local", "hub"]
+    local: LocalModelParams
+    hub: HubModelParams
+
+
+class LearningRates(Section):
+    full: Positive
+    lora: Positive
+    adapter: Positive
+
+
+class TrainParams(Section):
+    launcher: Annotated[str, Field(pattern=LAUNCHER)]
+    batch_size: Count
+    micro_batch_size: CountOrAuto
+    memory_budget_gib: Positive
+    gradient_checkpointing: bool
+    acceleration: bool
+    class_weights: Literal["none", "balanced"]
+    epochs: Count
+    patience: Count
+    learning_rate: LearningRates
+    warmup_fraction: Annotated[Number, Field(ge=0, lt=1)]
+    weight_decay: Annotated[Number, Field(ge=0)]
+    max_grad_norm: Positive
+    eval_batch_size: Count
+
+    @field_validator("micro_batch_size")
+    @classmethod
+    def _micro_batches_fill_the_batch(cls, micro: int | str, info: ValidationInfo) -> int | str:
+        batch_size = info.data.get("batch_size")
+        if isinstance(micro, int) and batch_size is not None and batch_size % micro:
+            received = f"received batch_size {batch_size} and micro_batch_size {micro}"
+            raise ValueError(f"batch_size must be a multiple of micro_batch_size, {received}")
+        return micro
+
+
+class PeftParams(Section):
+    rank: Count
+    alpha: Positive
+    dropout: Annotated[Number, Field(ge=0, lt=1)]
+    bottleneck: Count
+
+
+class AwpParams(Section):
+    enabled: bool
+    epsilon: Positive
+    window_start: Fraction
+    window_end: Fraction
+
+    @field_validator("window_end")
+    @classmethod
+    def _window_runs_forward(cls, end: float, info: ValidationInfo) -> float:
+        start = info.data.get("window_start")
+        if start is not None and start >= end:
+            raise ValueError(f"window_start must lie before window_end, received window_start {start:g} and window_end {end:g}")
+        return end
+
+
+class MixoutParams(Section):
+    enabled: bool
+    p: Annotated[Number, Field(ge=0, lt=1)]
+
+
+class EvaluateParams(Section):
+    batch_size: Count
+    bootstrap_samples: Annotated[int, Field(ge=100)]
+    confidence: Annotated[Number, Field(gt=0, lt=1)]
+
+
+class BenchmarkParams(Section):
+    batch_sizes: Annotated[list[Count], Field(min_length=1)]
+    lengths: Annotated[list[Annotated[int, Field(ge=3)]], Field(min_length=1)]
+    repeats: Count
+    warmup: Annotated[int, Field(ge=0)]
+
+
+class PlanParams(Section):
+    models: list[Literal["DistilBERT", "BERT-base", "RoBERTa-large"]]
+
+
+class ReportParams(Section):
+    method: Literal["full", "lora", "adapter"]
+
+
+class Params(Section):
+    """The whole of params.yaml; attribute names are its keys."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    data: DataParams
+    model: ModelParams
+    train: TrainParams
+    peft: PeftParams
+    awp: AwpParams
+    mixout: MixoutParams
+    evaluate: EvaluateParams
+    benchmark: BenchmarkParams
+    plan: PlanParams
+    report: ReportParams

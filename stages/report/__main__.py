@@ -1,0 +1,16 @@
+"""python -m stages.report
+
+Reads the metric files of all stages and writes REPORT.md and metrics/headline.json, the metrics of the method that
+`report.method` names.
+
+metrics/benchmark.json and plots/latency.csv hold timings, which differ from run to run, and metrics/provenance names machine
+and versions: they are nobody's declared output, and so REPORT.md, which quotes them, is no declared output either.
+metrics/headline.json holds none of them.
+"""
+
+from stages.project.running import loading, run_stage
+
+if __name__ == "__main__":
+    with loading():
+        from stages.report.stage import main
+    run_stage("report", main)

@@ -1,0 +1,47 @@
+"""One short value for what a training was given, by which a table made earlier is known to belong to a run, or not to."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from stages.project.schema import Params
+
+# They change how a training is computed, and so how it is rounded, but not what is computed.
+HOW = (
+    "train.launcher",
+    "train.memory_budget_gib",
+    "train.micro_batch_size",
+    "train.gradient_checkpointing",
+    "train.acceleration",
+    "train.eval_batch_size",
+)
+TUNED = ("train.learning_rate", "train.epochs", "train.patience")  # what the search for learning rates sets itself
+REGULARIZERS = ("awp", "mixout")  # what the ablation switches off
+
+
+def setting(params: Params, without: tuple[str, ...] = ()) -> str:
+    """Return 12 hexadecimal digits of a SHA-256 over every parameter that decides the outcome of a training.
+
+    Of data and model only the block of their source counts.
+
+    Args:
+        without: dotted names of parameters or blocks that do not count.
+    """
+    content = params.model_dump()
+    chosen = {key: content[key] for key in ("seed", "data", "model", "train", "peft", "awp", "mixout")}
+    for block in ("data", "model"):
+        others = {"csv", "hub", "local"} - {chosen[block]["source"]}
+        chosen[block] = {key: value for key, value in chosen[block].items() if key not in others}
+    leaves = {place: value for place, value in _leaves(chosen).items() if not _stands_below(place, HOW + without)}
+    return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _leaves(block: Mapping, prefix: str = "") -> dict:
+    found = {}
+    for key, value in block.items():
+        found |= _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return found
+
+
+def _stands_below(place: str, names: tuple[str, ...]) -> bool:
+    return any(place == name or place.startswith(f"{name}.") for name in names)

@@ -1,0 +1,50 @@
+"""Start a training with what `train.launcher` in params.yaml says: one process, or several under torchrun or accelerate.
+
+params.yaml is checked first, and whether so many processes can share the batch, so that a mistake is reported once and not
+by each process. The launcher never reaches a shell.
+"""
+
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+from stages.memory.batching import share_batch
+from stages.project.errors import UserError
+from stages.project.parameters import load_params
+from stages.project.running import report_errors
+from stages.project.schema import Params
+
+LAUNCHED = "TRAIN_LAUNCHED"  # environment variable: this process was started by `launch`
+PROCESSES = re.compile(r"--(?:nproc[-_]per[-_]node|num[-_]processes)[= ](\d+)(?: |$)")
+
+
+def launch(stage: str) -> None:
+    """Replace this process by the launcher, which runs `python -m stages.{stage}` in its processes.
+
+    It returns at once where this is one of those processes, or the launcher is python: the caller then trains. Replacing the
+    process makes signals and the exit status those of the launcher. A fault in params.yaml ends the process in one message.
+    """
+    with report_errors():
+        if os.environ.get(LAUNCHED):
+            return
+        params = load_params()
+        check_sharing(params)
+        program, *options = shlex.split(params.train.launcher)
+        if program == "python":
+            return
+        os.environ[LAUNCHED] = "1"
+        path = str(Path(sys.executable).with_name(program))
+        try:
+            os.execv(path, [path, *options, "-m", f"stages.{stage}"])
+        except FileNotFoundError:
+            received = repr(params.train.launcher)
+            raise UserError(f"train.launcher: {path} is not installed, received {received}; use python") from None
+
+
+def check_sharing(params: Params) -> None:
+    """Refuse a batch that the processes cannot share, as far as the launcher's options say how many there are."""
+    train = params.train
+    if given := PROCESSES.search(train.launcher):
+        share_batch(train.batch_size, 1 if train.micro_batch_size == "auto" else train.micro_batch_size, int(given[1]) or 1)

@@ -1,0 +1,155 @@
+"""The stage itself on tiny models: all four files, all keys, and the counted part the same twice."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+import yaml
+from transformers import BertTokenizerFast
+
+from stages.benchmark import peak
+from stages.benchmark import stage as benchmark
+from stages.classifier.saving import save_checkpoint
+from stages.project.errors import UserError
+from stages.project.files import write_json
+from stages.project.schema import METHODS
+
+ARMS = ["full", "lora", "lora_merged", "adapter"]
+MACHINE_KEYS = set("device cpu cores threads platform python torch transformers peft load_average".split())
+LABELS = ["negative", "positive"]
+CELLS = ["batch_1_length_4", "batch_1_length_8", "batch_2_length_4", "batch_2_length_8"]
+TRAINING_KEYS = {
+    "training_step_ms",
+    "training_step_awp_ms",
+    "training_step_length",
+    "peak_training_memory_mib",
+    "peak_training_memory_awp_mib",
+    "peak_training_memory_length",
+}
+
+
+def write_split(name: str, lengths: list[int]) -> None:
+    generator = torch.Generator().manual_seed(len(lengths))
+    ids = [torch.randint(5, 50, (length,), generator=generator).tolist() for length in lengths]
+    table = pa.table(
+        {
+            "text": [f"text {row}" for row in range(len(ids))],
+            "label": pa.array([row % 2 for row in range(len(ids))], pa.int64()),
+            "input_ids": pa.array(ids, pa.list_(pa.int32())),
+            "length": pa.array(lengths, pa.int32()),
+        }
+    )
+    Path("data/processed").mkdir(parents=True, exist_ok=True)
+    with pa.OSFile(f"data/processed/{name}.arrow", "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+@pytest.fixture
+def trained(project, with_params):
+    """A project in which all has happened that the stage needs; returns its parameters."""
+    params = with_params(
+        data={"max_length": 16},
+        train={"batch_size": 4, "micro_batch_size": 2},
+        benchmark={"batch_sizes": [1, 2], "lengths": [4, 8], "repeats": 3, "warmup": 1},
+    )
+    Path("params.yaml").write_text(yaml.safe_dump(params.model_dump()))
+    Path("vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(45))]))
+    tokenizer = BertTokenizerFast("vocab.txt")
+    tokenizer.save_pretrained("models/base")
+    write_json(Path("data/processed/labels.json"), {"labels": LABELS, "transfer": []})
+    write_split("train", [4, 6, 7, 9, 12])
+    write_split("test", [5, 8, 6])
+    for name, method in METHODS.items():
+        model = method.build(params, LABELS)
+        torch.manual_seed(1)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(0.1 * torch.randn_like(parameter))
+        save_checkpoint(model, tokenizer, Path("models", name))
+        # with train.micro_batch_size auto each method may take another
+        write_json(Path("metrics/training", f"{name}.json"), {"micro_batch_size": 2 if name == "full" else 4})
+    return params
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Memory of the steps is read in the test's own process; a fresh one per method has its own test."""
+
+    def measure(*arguments):
+        return peak._peak_of_steps(*arguments, torch.get_num_threads())
+
+    monkeypatch.setattr(benchmark, "measure_peak", measure)
+
+
+def read(path: str) -> dict:
+    return json.loads(Path(path).read_text())
+
+
+def test_all_files_are_written_and_the_counted_one_is_the_same_twice(trained, in_this_process):
+    benchmark.main()
+    check_measured(read("metrics/benchmark.json"))
+    check_latency_table(list(csv.DictReader(Path("plots/latency.csv").open())))
+    assert Path("plots/latency.png").read_bytes().startswith(b"\x89PNG")
+    check_counted(read("metrics/memory.json"), trained)
+    first = Path("metrics/memory.json").read_bytes()
+    benchmark.main()
+    assert Path("metrics/memory.json").read_bytes() == first
+
+
+def check_measured(measured: dict) -> None:
+    assert list(measured) == ["machine", "base_model_sha256", *ARMS]
+    assert set(measured["machine"]) == MACHINE_KEYS
+    base = Path("models/base/model.safetensors").read_bytes()
+    assert measured["base_model_sha256"] == hashlib.sha256(base).hexdigest()
+    for arm in ARMS:
+        numbers = measured[arm]
+        assert list(numbers["latency_ms"]) == CELLS
+        assert all(0 < cell["median"] <= cell["p95"] for cell in numbers["latency_ms"].values())
+        assert numbers["throughput_examples_per_s"] > 0
+        assert TRAINING_KEYS & set(numbers) == (set() if arm == "lora_merged" else TRAINING_KEYS)
+    assert measured["full"]["training_step_length"] == 7
+    assert measured["full"]["peak_training_memory_length"] == 16
+
+
+def check_latency_table(rows: list[dict]) -> None:
+    assert len(rows) == len(ARMS) * len(CELLS)
+    assert ",".join(rows[0]) == "method,batch_size,length,median_ms,p95_ms,ratio_to_full,ratio_low,ratio_high"
+    for row in rows:
+        assert float(row["ratio_low"]) <= float(row["ratio_to_full"]) <= float(row["ratio_high"])
+        assert row["method"] != "full" or row["ratio_to_full"] == "1.0"
+
+
+def check_counted(memory: dict, params) -> None:
+    assert list(memory) == ["full", "lora", "adapter", "lora_merged"]
+    assert memory["lora_merged"]["max_abs_logit_difference"] <= memory["lora_merged"]["tolerance"]
+    for method, module in METHODS.items():
+        trainable = [p.numel() for p in module.build(params, LABELS).parameters() if p.requires_grad]
+        assert memory[method]["trainable_parameters"] == sum(trainable)
+        assert memory[method]["optimizer_state_bytes"] == 8 * sum(trainable) + 4 * len(trainable)
+        weights = next(Path("models", method).glob("*.safetensors"))
+        assert memory[method]["checkpoint_bytes"] == weights.stat().st_size
+        assert [memory[method][key] for key in ("micro_batch_size", "accumulation_steps", "length")] == [2, 2, 16]
+        assert list(memory[method]["peak_mib_by_micro_batch"]) == [f"micro_batch_{size}" for size in (2, 4, 16, 64)]
+        assert memory[method]["peak_training_memory_awp_mib"] > memory[method]["peak_training_memory_mib"]
+        assert memory[method]["awp_buffer_mib"] > 0
+
+
+def test_a_length_beyond_the_model_is_refused_before_anything_is_written(trained, with_params):
+    params = trained.model_dump()
+    params["benchmark"]["lengths"] = [8, 64]
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(UserError, match=r"benchmark.lengths: the model takes at most 32 tokens, received \[64\]"):
+        benchmark.main()
+    assert not Path("metrics/memory.json").exists()
+
+
+def test_without_the_record_of_a_training_nothing_is_measured(trained):
+    Path("metrics/training/lora.json").unlink()
+    with pytest.raises(UserError, match="metrics/training/lora.json: no micro_batch_size .* run the stage train_lora first"):
+        benchmark.main()
+    assert not Path("metrics/memory.json").exists()

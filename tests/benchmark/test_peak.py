@@ -1,0 +1,64 @@
+"""Measured peak memory: the meter sees what was held and given back, and a fresh process reports on a method."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from stages.benchmark import peak
+from stages.benchmark.peak import measure_peak
+from stages.memory.batching import Batching
+from stages.project.errors import UserError
+from tests.imports import ROOT
+
+MIB = 2**20
+CPU = torch.device("cpu")
+linux_only = pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="needs Linux's /proc")
+
+
+def peak_in_a_fresh_process(between: str) -> int:
+    """Bytes that a meter reports of 64 MiB, held and given back; in this process an earlier test may have left the allocator
+    with memory to reuse."""
+    code = f"import numpy as np; from stages.benchmark.peak import ResidentMeter as M; meter = M(); np.ones(8 * 2**20); {between}"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; print(meter.peaks()[''])"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return int(done.stdout)
+
+
+@linux_only
+def test_meter_sees_memory_that_was_given_back():
+    assert 60 * MIB < peak_in_a_fresh_process("pass") < 200 * MIB
+
+
+@linux_only
+def test_reset_forgets_the_peak_before():
+    assert peak_in_a_fresh_process("meter.reset()") < 32 * MIB
+
+
+def test_a_fresh_process_reports_both_kinds_of_step(project, params):
+    peaks = measure_peak("lora", params, ["negative", "positive"], Batching(2, 2), 8, CPU)
+    assert list(peaks) == ["peak_training_memory_mib", "peak_training_memory_awp_mib"]
+    assert all(0 < value < 500 for value in peaks.values())
+
+
+def kill_yourself(*_) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_is_a_users_error(monkeypatch, params):
+    monkeypatch.setattr(peak, "_peak_of_steps", kill_yourself)
+    with pytest.raises(UserError, match="lower train.micro_batch_size"):
+        measure_peak("full", params, ["negative", "positive"], Batching(2, 2), 8, CPU)
+
+
+def test_the_environment_is_as_before(monkeypatch):
+    monkeypatch.setenv("SET_BEFORE", "old")
+    monkeypatch.delenv("UNSET_BEFORE", raising=False)
+    with peak._environment(SET_BEFORE="new", UNSET_BEFORE="new"):
+        assert (os.environ["SET_BEFORE"], os.environ["UNSET_BEFORE"]) == ("new", "new")
+    assert os.environ["SET_BEFORE"] == "old"
+    assert "UNSET_BEFORE" not in os.environ

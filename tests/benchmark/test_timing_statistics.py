@@ -1,0 +1,73 @@
+"""Medians, percentiles, and the interval of a median against the binomial distribution it stands on."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from stages.benchmark.statistics import median, median_interval, paired_ratio, percentile, significant
+
+times = st.lists(st.floats(0.001, 1000), min_size=1, max_size=60)
+
+
+def coverage(n: int, k: int) -> float:
+    """P(k <= S <= n - k) for S ~ Binomial(n, 1/2): the chance that [x_(k), x_(n+1-k)] holds the median."""
+    return binom.cdf(n - k, n, 0.5) - binom.cdf(k - 1, n, 0.5)
+
+
+@pytest.mark.parametrize("n", range(6, 80))
+def test_interval_is_the_narrowest_symmetric_one_that_covers(n):
+    low, high = median_interval(range(1, n + 1))  # the values are their own ranks
+    k = int(low)
+    assert high == n + 1 - k
+    assert coverage(n, k) >= 0.95
+    assert coverage(n, k + 1) < 0.95
+
+
+def test_twenty_values_give_ranks_six_and_fifteen():
+    assert median_interval(range(1, 21)) == (6, 15)
+
+
+@pytest.mark.parametrize("n", range(1, 6))
+def test_few_values_give_their_range(n):
+    assert median_interval(range(1, n + 1)) == (1, n)
+
+
+@given(times)
+def test_interval_holds_the_sample_median(values):
+    low, high = median_interval(values)
+    assert low <= median(values) <= high
+
+
+def test_interval_holds_the_true_median_in_about_95_of_100_samples():
+    samples = np.random.default_rng(0).exponential(size=(2000, 20))
+    hits = [low <= np.log(2) <= high for low, high in map(median_interval, samples)]
+    assert 0.94 <= np.mean(hits) <= 0.98  # exactly 0.9586
+
+
+def test_ratio_is_taken_within_a_round():
+    drift = np.array([1.0, 1.5, 4.0, 9.0, 2.0, 3.0, 7.0])  # the machine slows down by up to nine times
+    ratio = paired_ratio(1.25 * drift, drift)
+    assert (ratio.value, ratio.low, ratio.high) == pytest.approx((1.25, 1.25, 1.25))
+
+
+def test_ratio_of_an_arm_to_itself_is_one():
+    values = [0.3, 0.1, 0.2]
+    ratio = paired_ratio(values, values)
+    assert (ratio.value, ratio.low, ratio.high) == (1, 1, 1)
+
+
+def test_rounds_must_match():
+    with pytest.raises(ValueError):
+        paired_ratio([1.0, 2.0], [1.0])
+
+
+def test_percentile_interpolates():
+    assert percentile(range(101), 95) == 95
+    assert percentile([0, 1], 95) == pytest.approx(0.95)
+
+
+@pytest.mark.parametrize(("value", "rounded"), [(123.456, 123.5), (0.00123456, 0.001235), (98765.4, 98770.0), (0.0, 0.0)])
+def test_significant_digits(value, rounded):
+    assert significant(value) == rounded

@@ -1,0 +1,173 @@
+"""From predictions to files: keys, values, bytes, without any model."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score
+
+from stages.evaluate.intervals import Bootstrap
+from stages.evaluate.output import write_evaluation
+from stages.evaluate.results import Predicted
+
+METHODS = ("full", "lora", "adapter")
+CLASSES = ["negative", "positive"]
+KEYS = """accuracy precision recall f1 f1_low f1_high f1_minus_full f1_minus_full_low f1_minus_full_high
+    transfer_products_f1 transfer_tweets_f1 trainable_parameters trainable_body_parameters trainable_head_parameters
+    total_parameters trainable_percent checkpoint_mib epochs_trained best_epoch mcnemar_p""".split()
+FILES = {
+    *(f"metrics/{method}.json" for method in METHODS),
+    *(f"reports/{method}.txt" for method in METHODS),
+    *(f"plots/confusion/{method}.{kind}" for method in METHODS for kind in ("csv", "png")),
+    "plots/tradeoff.csv",
+    "plots/tradeoff.png",
+    "plots/learning_curves.png",
+}
+
+
+def predicted(rows: int, seed: int) -> Predicted:
+    """Two classes; full fine-tuning errs in 10 %, LoRA in 20 %, the adapter in 30 % of the texts."""
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, 2, rows)
+    errors = {method: generator.random(rows) < share for method, share in zip(METHODS, (0.1, 0.2, 0.3), strict=True)}
+    return Predicted(labels, {method: np.where(wrong, 1 - labels, labels) for method, wrong in errors.items()})
+
+
+def training(trainable: int) -> dict[str, float]:
+    return {
+        "epochs_trained": 3,
+        "best_epoch": 2,
+        "trainable_parameters": trainable,
+        "trainable_body_parameters": trainable - 770,
+        "trainable_head_parameters": 770,
+        "total_parameters": 22_800_000,
+        "trainable_percent": 100 * trainable / 22_800_000,
+    }
+
+
+def evaluate(test: Predicted | None = None, transfer=("products", "tweets"), training=training) -> str:
+    """Write everything into the current folder."""
+    curve = pd.DataFrame({"epoch": [1, 2, 3], "f1": [0.7, 0.8, 0.79], "train_loss": [0.6, 0.4, 0.3]})
+    return write_evaluation(
+        test=test or predicted(300, seed=0),
+        transfer={name: predicted(50, seed=place + 1) for place, name in enumerate(transfer)},
+        class_names=CLASSES,
+        bootstrap=Bootstrap(samples=500, confidence=0.95, seed=13),
+        training={m: training(n) for m, n in zip(METHODS, (22_000_000, 148_226, 298_370), strict=True)},
+        checkpoint_bytes={"full": 3 * 2**20, "lora": 2**19, "adapter": 1_234_567},
+        curves={method: curve for method in METHODS},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def metrics(method: str) -> dict:
+    return json.loads(Path(f"metrics/{method}.json").read_text())
+
+
+def test_all_files_are_written_and_come_out_the_same_again(folder):
+    evaluate()
+    first = written(folder)
+    assert set(first) == FILES
+    evaluate()
+    assert written(folder) == first
+
+
+def test_the_metric_files_have_the_agreed_keys_in_order_and_numbers_only(folder):
+    evaluate()
+    for method in METHODS:
+        values = metrics(method)
+        assert list(values) == KEYS
+        assert all(type(value) in (int, float) for value in values.values())
+
+
+def test_the_numbers_are_those_of_the_predictions(folder):
+    evaluate()
+    test, tweets = predicted(300, seed=0), predicted(50, seed=2)
+    f1 = {method: f1_score(test.labels, p, average="macro") for method, p in test.by_method.items()}
+    for method in METHODS:
+        m = metrics(method)
+        assert m["f1"] == pytest.approx(f1[method], abs=1e-6)
+        assert m["accuracy"] == pytest.approx(np.mean(test.labels == test.by_method[method]), abs=1e-6)
+        assert m["f1_low"] < m["f1"] < m["f1_high"]
+        assert m["f1_minus_full"] == pytest.approx(f1[method] - f1["full"], abs=1e-6)
+        assert m["f1_minus_full_low"] <= m["f1_minus_full"] <= m["f1_minus_full_high"]
+        expected = f1_score(tweets.labels, tweets.by_method[method], average="macro")
+        assert m["transfer_tweets_f1"] == pytest.approx(expected, abs=1e-6)
+    assert metrics("lora")["checkpoint_mib"] == 0.5
+    assert metrics("adapter")["checkpoint_mib"] == 1.1774
+    assert metrics("adapter")["mcnemar_p"] < 1e-3
+
+
+def test_full_fine_tuning_differs_from_itself_by_nothing(folder):
+    evaluate()
+    m = metrics("full")
+    assert [m[f"f1_minus_full{end}"] for end in ("", "_low", "_high")] == [0, 0, 0]
+    assert m["mcnemar_p"] == 1
+    assert "-0.0" not in Path("metrics/full.json").read_text()
+
+
+def test_without_transfer_sets_there_are_no_keys_for_them(folder):
+    evaluate(transfer=())
+    assert list(metrics("lora")) == [key for key in KEYS if not key.startswith("transfer")]
+
+
+def test_the_numbers_of_a_method_do_not_depend_on_a_third_one(folder):
+    evaluate()
+    before = {method: metrics(method) for method in METHODS}
+    test = predicted(300, seed=0)
+    evaluate(Predicted(test.labels, {**test.by_method, "adapter": 1 - test.by_method["adapter"]}))
+    assert metrics("full") == before["full"] and metrics("lora") == before["lora"]
+    assert metrics("adapter") != before["adapter"]
+
+
+def test_confusion_data_holds_a_row_per_text_and_the_report_its_class_names(folder):
+    evaluate()
+    with open("plots/confusion/lora.csv", newline="") as file:
+        header, *rows = csv.reader(file)
+    test = predicted(300, seed=0)
+    assert header == ["actual", "predicted"]
+    assert rows == [[CLASSES[a], CLASSES[p]] for a, p in zip(test.labels, test.by_method["lora"], strict=True)]
+    report = Path("reports/lora.txt").read_text()
+    assert report.startswith("LoRA on the test set, 300 rows\n")
+    assert "macro avg" in report and f"{metrics('lora')['f1']:.4f}" in report
+    assert all(name in report for name in CLASSES)
+
+
+def test_the_tradeoff_data_repeats_the_metrics(folder):
+    evaluate()
+    table = pd.read_csv("plots/tradeoff.csv")
+    assert list(table.columns) == ["method", "trainable_parameters", "f1", "f1_low", "f1_high"]
+    for row in table.to_dict("records"):
+        m = metrics(row.pop("method"))
+        assert row == {key: m[key] for key in row}
+
+
+def test_what_is_printed_shows_every_matrix_and_a_line_per_method(folder):
+    shown = evaluate()
+    test = predicted(300, seed=0)
+    for name in ("full fine-tuning", "LoRA", "adapter"):
+        assert f"{name} on the test set" in shown
+    hits = int(np.sum((test.labels == 1) & (test.by_method["lora"] == 1)))
+    matrix = shown.split("LoRA on the test set\n")[1].splitlines()[:3]
+    assert matrix[0].split()[-3:] == ["negative", "positive", "recall"]
+    support = int(np.sum(test.labels))
+    assert matrix[2].split() == ["positive", str(support - hits), str(hits), f"{hits / support:.4f}"]
+    *_, last = shown.splitlines()
+    assert last.split()[0] == "adapter" and "298,370" in last and f"{metrics('adapter')['f1']:.4f}" in last
+
+
+def test_a_missing_training_number_is_an_error(folder):
+    with pytest.raises(KeyError, match="trainable_parameters"):
+        evaluate(training=lambda trainable: {"epochs_trained": 1, "best_epoch": 1})

@@ -1,0 +1,167 @@
+"""The prepare stage on small files: what it writes, that nothing leaks, that its bytes stand."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from datasets import Dataset
+
+from stages.classifier.splits import load_labels, load_split, load_transfer_names
+from stages.prepare import stage as prepare
+from stages.prepare.rated import MAIN_FILE, TRANSFER_FILES
+from stages.project.errors import UserError
+from stages.project.files import read_json, sha256_of
+from stages.texts.normal_form import identity
+from tests.imports import ROOT
+
+EXAMPLES = ROOT / "examples"
+
+
+@pytest.fixture
+def run_prepare(tmp_path, monkeypatch):
+    """A function that runs the stage with the committed parameters, some values of `data` replaced."""
+    monkeypatch.chdir(tmp_path)
+    Path("data/raw").mkdir(parents=True)
+    Path("models").mkdir()
+    Path("models/base").symlink_to(EXAMPLES / "tiny-bert")
+
+    def run(**data) -> dict:
+        content = yaml.safe_load((ROOT / "params.yaml").read_text())
+        content["data"] |= data
+        Path("params.yaml").write_text(yaml.safe_dump(content))
+        prepare.main()
+        return read_json("metrics/data.json")
+
+    return run
+
+
+@pytest.fixture
+def csv(run_prepare):
+    Path("data/raw/reviews.csv").write_bytes((EXAMPLES / "reviews.csv").read_bytes())
+    return run_prepare
+
+
+@pytest.fixture
+def rated(run_prepare):
+    """Film, product and tweet texts: per file 40 clear ones and one of each kind that is dropped."""
+    for number, name in enumerate([MAIN_FILE, *TRANSFER_FILES.values()]):
+        lines = [f"{i}\t{3 if i % 2 else -3}\tsource {number} text {i}" for i in range(40)]
+        lines += ["x\t0.4\tnear tie", "x\t1\t ", f"x\t3\tSOURCE {number}  TEXT 1", "x\t3\tshared", "x\t1\tboth", "x\t-1\tBoth"]
+        Path("data/raw", name).write_text("\r\n".join(lines))
+    return run_prepare
+
+
+def texts_of(*names: str) -> list[str]:
+    return [text for name in names for text in load_split(name)["text"]]
+
+
+def test_csv_gives_three_splits_and_no_transfer_sets(csv):
+    metrics = csv(source="csv")
+    assert (load_labels(), load_transfer_names()) == (["negative", "positive"], [])
+    assert [load_split(name).num_rows for name in prepare.SPLITS] == [168, 24, 48]
+    files = {f"{name}.arrow" for name in prepare.SPLITS} | {"labels.json"}
+    assert {path.name for path in Path("data/processed").iterdir()} == files
+    assert metrics["train_rows_negative"] == metrics["train_rows_positive"] == 84
+    assert not any("transfer" in key for key in metrics)
+
+
+def test_rows_hold_unpadded_truncated_ids(csv):
+    metrics = csv(source="csv", max_length=10)
+    rows = [row for name in prepare.SPLITS for row in load_split(name)]
+    assert max(row["length"] for row in rows) == 10
+    assert all(len(row["input_ids"]) == row["length"] and 0 not in row["input_ids"] for row in rows)
+    assert 0 < metrics["truncated_percent"] < 100 and metrics["token_length_max"] > 10
+
+
+def test_no_text_stands_in_two_splits_or_in_a_transfer_set_and_the_main_data(rated):
+    metrics = rated()
+    assert load_transfer_names() == ["products", "tweets"]
+    main = texts_of(*prepare.SPLITS)
+    assert len({identity(text) for text in main}) == len(main) == 41
+    for name in load_transfer_names():
+        transfer = texts_of(f"transfer_{name}")
+        assert len(transfer) == 40 and not {identity(text) for text in transfer} & {identity(text) for text in main}
+        assert metrics[f"transfer_{name}_dropped_in_main"] == 1
+    for prefix in ("", "transfer_products_", "transfer_tweets_"):
+        dropped = {rule: metrics[f"{prefix}dropped_{rule}"] for rule in ("empty", "near_tie", "conflicting", "duplicate")}
+        assert dropped == {"empty": 1, "near_tie": 1, "conflicting": 2, "duplicate": 1}
+
+
+def test_labels_are_the_signs_of_the_ratings(rated):
+    rated()
+    for row in (row for name in (*prepare.SPLITS, "transfer_tweets") for row in load_split(name)):
+        number = row["text"].split()[-1]
+        assert row["label"] == (1 if number == "shared" else int(number) % 2)
+
+
+@pytest.mark.parametrize("limit", [0, 30])
+def test_every_row_read_is_dropped_or_in_a_split(rated, limit):
+    metrics = rated(limit=limit)
+    for prefix, parts in {"": prepare.SPLITS, "transfer_tweets_": ["transfer_tweets"]}.items():
+        dropped = sum(count for key, count in metrics.items() if key.startswith(f"{prefix}dropped_"))
+        rows = sum(metrics[f"{part}_rows"] for part in parts)
+        assert rows + dropped == metrics[f"{prefix}rows_read"] == 46
+        assert not limit or rows == limit
+        assert rows == sum(Dataset.from_file(f"data/processed/{part}.arrow").num_rows for part in parts)
+
+
+def test_another_source_leaves_no_file_of_the_last_one(rated):
+    rated()
+    Path("data/raw/reviews.csv").write_bytes((EXAMPLES / "reviews.csv").read_bytes())
+    rated(source="csv")
+    assert not list(Path("data/processed").glob("transfer_*"))
+
+
+def test_the_bytes_depend_on_the_data_and_the_parameters_alone(csv):
+    def hashes() -> dict[str, str]:
+        return {path.name: sha256_of(path) for path in [*Path("data/processed").iterdir(), Path("metrics/data.json")]}
+
+    csv(source="csv")
+    first = hashes()
+    os.utime("data/raw/reviews.csv", (0, 0))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "5"}
+    subprocess.run([sys.executable, "-m", "stages.prepare"], env=environment, check=True, capture_output=True)
+    assert hashes() == first
+
+
+def test_a_fault_leaves_the_old_splits_and_says_what_is_wrong(csv):
+    csv(source="csv")
+    with pytest.raises(UserError, match=r"data\.max_length: 500, but models/base reads at most 128 tokens"):
+        csv(source="csv", max_length=500)
+    with pytest.raises(UserError, match=r"class 'negative' has 2 row\(s\).*raise data\.limit \(4\)"):
+        csv(source="csv", limit=4)
+    assert load_split("train").num_rows == 168
+
+
+def test_a_margin_that_leaves_no_rows_is_a_fault(rated):
+    with pytest.raises(UserError, match=r"class 'negative' has 0 row\(s\) after cleaning"):
+        rated(neutral_margin=3.5)
+
+
+@pytest.mark.parametrize("names", [("0", "1"), ("negative", "positive")])
+def test_product_reviews_in_two_columns_need_no_change(run_prepare, names):
+    rows = "".join(f'"product {i}, as described",{names[i % 10 == 0]}\n' for i in range(200))
+    Path("data/raw/reviews.csv").write_text(f"text,label\n{rows}")
+    metrics = run_prepare(source="csv")
+    assert load_labels() == list(names)
+    assert [metrics[f"test_rows_{name}"] for name in names] == [36, 4] and metrics["test_majority_percent"] == 90.0
+    assert metrics["train_majority_percent"] == metrics["validation_majority_percent"] == 90.0
+
+
+def test_a_limit_keeps_the_proportion_of_given_splits(run_prepare):
+    for name, count in (("train", 160), ("test", 40)):
+        rows = "".join(f"{name} {i},{i % 2}\n" for i in range(count))
+        Path(f"data/raw/{name}.csv").write_text(f"text,label\n{rows}")
+    metrics = run_prepare(source="csv", limit=100)
+    assert [metrics[f"{name}_rows"] for name in prepare.SPLITS] == [70, 10, 20]
+    assert metrics["test_rows_0"] == 10 and metrics["dropped_limit"] == 100
+    assert all(text.startswith("test ") for text in texts_of("test"))
+
+
+def test_texts_are_stored_on_the_disk_of_the_checkout_and_not_left_there(csv, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/nonexistent")
+    csv(source="csv")
+    assert load_split("train").num_rows == 168 and not list(Path(".cache").iterdir())

@@ -1,0 +1,78 @@
+"""The record of where results come from: the commit of what matters, and hashes of everything read and made."""
+
+import hashlib
+import json
+import subprocess
+
+import pytest
+
+from stages.project.errors import UserError
+from stages.project.files import content_hash
+from stages.project.parameters import load_params
+from stages.project.provenance import provenance, stage_inputs, write_provenance
+from tests.training.tiny import prepare, write_params
+
+
+def git(*arguments: str) -> str:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    return subprocess.run(["git", *identity, *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture
+def repository(project, params):
+    """A committed project; returns its first commit."""
+    prepare(project)
+    (project / "stages").unlink()
+    (project / "stages/training").mkdir(parents=True)
+    (project / "stages/training/run.py").write_text("")
+    write_params(project, params)
+    (project / ".gitignore").write_text("models\ndata\n")
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "-m", "code")
+    return git("rev-parse", "HEAD")
+
+
+def test_the_commit_is_the_last_one_that_changed_what_the_stage_uses(repository, project):
+    params = load_params()
+    record = provenance("train_lora", params)
+    assert (record["revision"], record["uncommitted"]) == (repository, [])
+
+    (project / "REPORT.md").write_text("results")
+    (project / "stages/report/stage.py").write_text("another stage's code")
+    git("add", "--all")
+    git("commit", "--quiet", "-m", "results")
+    assert provenance("train_lora", params) == record
+
+    (project / "stages/training/run.py").write_text("changed")
+    assert provenance("train_lora", params)["uncommitted"] == ["stages/training/run.py"]
+    git("commit", "--quiet", "--all", "-m", "change")
+    changed = provenance("train_lora", params)
+    assert (changed["revision"], changed["uncommitted"]) == (git("rev-parse", "HEAD"), [])
+    assert changed["inputs"]["stages/training/run.py"] != record["inputs"]["stages/training/run.py"]
+
+
+def test_outside_git_nothing_is_claimed(project, params):
+    prepare(project)
+    record = provenance("train_full", params)
+    assert record["revision"] is None and record["uncommitted"] is None
+
+
+def test_the_record_holds_hashes_of_what_was_made(repository, project):
+    (project / "models/lora").mkdir()
+    (project / "models/lora/weights").write_bytes(b"abc")
+    write_provenance("train_lora", provenance("train_lora", load_params()), [project / "models/lora", project / "models/none"])
+    record = json.loads((project / "metrics/provenance/train_lora.json").read_text())
+    weights = hashlib.sha256(b"abc").hexdigest()
+    assert record["outputs"][str(project / "models/lora")] == hashlib.sha256(f"weights {weights}\n".encode()).hexdigest()
+    assert record["outputs"][str(project / "models/none")] == "absent"
+    assert record["inputs"]["models/base"] == content_hash(project / "models/base")
+    assert record["inputs"]["parameter peft.rank"] == "8"
+
+
+def test_an_unknown_stage_or_no_pipeline_is_named(repository, project):
+    with pytest.raises(UserError, match="dvc.yaml: no stage train_all"):
+        stage_inputs("train_all", load_params())
+    (project / "dvc.yaml").unlink()
+    with pytest.raises(UserError, match="run the command in the project's folder"):
+        stage_inputs("train_full", load_params())
