@@ -1,5 +1,7 @@
 # make repro     set up, then run the whole comparison (dvc repro)
-# make test      set up, then run the tests
+# make test      set up, then run all tests
+# make test-fast set up, then run the fast tests: under a minute
+# make lint      set up, then check style, format and types
 # make verify    set up, then show on the examples that everything comes out again byte for byte (FULL=1: on the committed results)
 # make bench     set up, then compare the speed with a plain Trainer and with AdapterHub, in an environment of its own (30 minutes)
 # make export    copy what was trained to exported/, in a form that loads without this project (METHOD=lora: only this)
@@ -10,13 +12,22 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: repro test verify bench export tune setup clean
+.PHONY: repro test test-fast lint verify bench export tune setup setup-dev clean
 
 repro: setup
 	dvc repro
 
-test: setup
-	python -m pytest
+# two workers, one thread each; tests that share the finished pipeline run in one of them
+test: setup-dev
+	python -m pytest -n 2 --dist loadgroup
+
+test-fast: setup-dev
+	python -m pytest -n 2 --dist loadgroup -m 'not slow and not network'
+
+lint: setup-dev
+	ruff check .
+	ruff format --check .
+	mypy
 
 verify: setup
 	python -m experiments.verify $(if $(FULL),--full)
@@ -34,11 +45,17 @@ tune: setup
 
 setup: $(VENV)/.installed
 
+setup-dev: $(VENV)/.installed-dev
+
 # the stamp names the requirements that were installed: a changed file installs again
 $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 	python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 
 .cache/adapterhub/.installed: bench/adapterhub.requirements.txt

@@ -1,1 +1,1 @@
-"""How fast this project is beside what people would otherwise run; nothing here is part of the pipeline."""
+"""The speed of this project compared with the usual alternatives; not part of the pipeline."""

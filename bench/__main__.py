@@ -1,9 +1,9 @@
 """python -m bench [--rounds N] [--only WORD]          make bench
 
-Prints how fast training and prediction are beside a plain `transformers.Trainer` and beside the AdapterHub library, which share
-of the processor's matrix-product rate full training reaches, what AWP costs, and how long starts take. Every arm is a process
-of its own; they work in turn, one at a time, so that a drift of the machine meets all alike. A ratio is the median over the
-rounds of one round's ratio, beside the least and the greatest.
+Compares the speed of training and prediction with a plain `transformers.Trainer` and with the AdapterHub library, and prints what
+share of the processor's matrix-product rate full training reaches, what AWP costs, and how long starts take. Every arm is a
+separate process; they work one at a time, in turn, so that drift of the machine affects all alike. A ratio is the median of the
+rounds' ratios, printed with the least and the greatest.
 """
 
 import argparse
@@ -19,19 +19,21 @@ from tqdm import tqdm
 from stages.benchmark.protocol import rotated
 from stages.project.schema import METHODS
 
-OTHER = Path(".cache/adapterhub/bin/python")
+OTHER_PYTHON = Path(".cache/adapterhub/bin/python")
 ADAPTERHUB = "AdapterHub adapter"
-FASTER = [  # examples per second, against a reference
+FASTER = [  # examples per second, compared with a reference
     *((f"ours {method}", f"plain {method}") for method in METHODS),
     ("ours adapter", ADAPTERHUB),
     ("ours predict", "plain predict 32"),
     ("ours predict", "plain predict 128"),
 ]
-AWP = [(f"ours {method} AWP", f"ours {method}") for method in METHODS]  # time of an epoch with AWP in its second half
+AWP = [(f"ours {method} AWP", f"ours {method}") for method in METHODS]  # epochs with AWP in their second half
 PRODUCTS = [("ours full GFLOP", "matrix products")]
-STARTS = {  # commands, timed as they are
+# what a training imports, as stages/train_lora.py imports it
+START = "from stages.project.running import loading\nwith loading():\n    from stages.training.run import train"
+STARTS = {  # commands whose time is measured from outside
     "import transformers.Trainer": [sys.executable, "-c", "from transformers import Trainer"],
-    "start of train_lora": [sys.executable, "-c", "import sys; sys.argv[0] = '-m'; import stages.train_lora"],
+    "start of train_lora": [sys.executable, "-c", START],
     "dvc repro, nothing to do": [str(Path(sys.executable).with_name("dvc")), "repro", "--quiet"],
 }
 
@@ -39,41 +41,44 @@ Rates = dict[str, list[float]]
 
 
 class Arm:
-    """A process that works when told to, see bench.protocol."""
+    """A process that works when told to; see bench.protocol."""
 
     def __init__(self, name: str):
-        command = [OTHER, "-m", "bench.adapterhub"] if name == ADAPTERHUB else [sys.executable, "-m", "bench.arms", name]
+        ours = [sys.executable, "-m", "bench.arms", name]
+        command = [str(OTHER_PYTHON), "-m", "bench.adapterhub"] if name == ADAPTERHUB else ours
         self.name = name
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
+        assert self.process.stdin and self.process.stdout  # both are pipes
+        self.stdin, self.stdout = self.process.stdin, self.process.stdout
         self._read()
 
     def work(self) -> float:
-        """Let it work once; return units of work per second."""
-        print(file=self.process.stdin, flush=True)
+        """Let the process work once; return units of work per second."""
+        print(file=self.stdin, flush=True)
         answer = json.loads(self._read())
         return answer["units"] / answer["seconds"]
 
     def end(self) -> None:
-        self.process.stdin.close()
+        self.stdin.close()
         self.process.wait()
 
     def _read(self) -> str:
-        line = self.process.stdout.readline()
+        line = self.stdout.readline()
         if not line:
-            raise SystemExit(f"error: the arm {self.name!r} ended; run its module, bench.arms or bench.adapterhub, to see why")
+            raise SystemExit(f"error: the arm {self.name!r} ended; to see why, run bench.arms or bench.adapterhub directly")
         return line
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Compare the speed of training and prediction, side by side.")
+    parser = argparse.ArgumentParser(description="Compare the speed of training and prediction with the alternatives.")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="", help="only the pairs with this word, and no starts")
+    parser.add_argument("--only", default="", help="only the pairs whose names contain this word, and no starts")
     options = parser.parse_args()
 
     def wanted(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-        return [pair for pair in pairs if options.only in " ".join(pair) and (ADAPTERHUB not in pair or OTHER.exists())]
+        return [pair for pair in pairs if options.only in " ".join(pair) and (ADAPTERHUB not in pair or OTHER_PYTHON.exists())]
 
     names = dict.fromkeys(name for pair in wanted(FASTER + AWP + PRODUCTS) for name in reversed(pair))
     rates = measure(list(names), options.rounds)
@@ -85,7 +90,7 @@ def main() -> None:
 
 
 def measure(names: list[str], rounds: int) -> Rates:
-    """Return units of work per second of each arm, one value a round; a first round warms up and is not counted."""
+    """Return units of work per second of each arm, one value per round, after a warm-up round."""
     arms = {name: Arm(name) for name in tqdm(names, desc="start", disable=None)}
     rates: Rates = {name: [] for name in names}
     with tqdm(total=(rounds + 1) * len(arms), desc="rounds", disable=None) as bar:
@@ -101,7 +106,7 @@ def measure(names: list[str], rounds: int) -> Rates:
 
 
 def print_table(title: str, pairs: list[tuple[str, str]], rates: Rates) -> None:
-    """Print median rates and the median, least and greatest ratio of each pair."""
+    """Print for each pair the median rates, and the median, least and greatest ratio."""
     if not pairs:
         return
     print(f"\n{title}\n{'':18}{'median':>9}  {'reference':20}{'median':>9}{'ratio':>8}   least .. greatest")

@@ -1,7 +1,7 @@
 """.cache/adapterhub/bin/python -m bench.adapterhub
 
-The arm of the AdapterHub library (Poth et al. 2023): its bottleneck adapter of the same width in the same places, trained by
-its own trainer on the same texts. It runs in the environment of bench/adapterhub.requirements.txt, not in this project's.
+The arm of the AdapterHub library (Poth et al. 2023): its bottleneck adapter with the same width and placement, trained by its
+own trainer on the same texts. It runs in the environment of bench/adapterhub.requirements.txt, not in that of this project.
 """
 
 import tempfile
@@ -29,7 +29,7 @@ def main() -> None:
 
     def work() -> int:
         with tempfile.TemporaryDirectory() as folder:
-            arguments = TrainingArguments(
+            arguments = TrainingArguments(  # type: ignore[call-arg]  # the older transformers of that environment
                 output_dir=folder,
                 num_train_epochs=1,
                 per_device_train_batch_size=32,

@@ -1,16 +1,18 @@
 """python -m bench.arms ARM
 
-One arm of the comparison, with this project's packages: what a plain `transformers.Trainer` does and what the stages do.
-Started by `python -m bench`, which says when to work.
+One arm of the comparison that runs with this project's packages: a plain `transformers.Trainer`, or the stages. `python -m bench`
+starts it and tells it when to work.
 """
 
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
-from transformers import Trainer, TrainingArguments
+from datasets import Dataset
+from transformers import PreTrainedModel, Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from bench.protocol import TRAINED_ROWS, serve
@@ -27,7 +29,7 @@ from stages.training.trainer import FineTuningTrainer
 
 
 def params_of_one_epoch(awp: bool) -> Params:
-    """The project's parameters for one epoch."""
+    """Return the project's parameters for one epoch, without mixout."""
     content = load_params().model_dump()
     content["train"] |= {"epochs": 1}
     content["awp"]["enabled"] = awp
@@ -35,14 +37,14 @@ def params_of_one_epoch(awp: bool) -> Params:
     return Params.model_validate(content)
 
 
-def rows_to_train():
-    """The same texts for every arm, of the lengths that the training set has."""
+def rows_to_train() -> Dataset:
+    """Return a random sample of the training set, the same for every arm."""
     chosen = np.random.default_rng(0).permutation(len(load_split("train")))[:TRAINED_ROWS]
     return load_split("train").select(chosen)
 
 
 def plain_model(method: str, params: Params) -> torch.nn.Module:
-    """The method's model without what this project does to make it faster."""
+    """Return the method's model without this project's acceleration."""
     content = params.model_dump()
     content["train"]["acceleration"] = False
     return build(method_of(method), Params.model_validate(content), load_labels())
@@ -64,7 +66,7 @@ def plain_arguments(folder: str, params: Params) -> TrainingArguments:
 
 
 def plain_training(method: str) -> Callable[[], int]:
-    """The usual recipe: batches of 32 grouped by length, padded to their longest text, AdamW."""
+    """Train as usual: batches of 32 grouped by length, padded to their longest text, AdamW."""
     params, rows = params_of_one_epoch(awp=False), rows_to_train()
     model, collator = plain_model(method, params), make_collator(load_tokenizer())
 
@@ -79,7 +81,7 @@ def plain_training(method: str) -> Callable[[], int]:
 
 
 def our_training(method: str, awp: bool = False) -> Callable[[], int]:
-    """The stages' training without its validation."""
+    """Train as the stages do, without validation."""
     params, rows = params_of_one_epoch(awp), rows_to_train()
     model, collator = build(method_of(method), params, load_labels()), make_collator(load_tokenizer())
     accelerate_training(model)
@@ -97,12 +99,12 @@ def our_training(method: str, awp: bool = False) -> Callable[[], int]:
 
 
 def plain_prediction(batch_size: int) -> Callable[[], int]:
-    """`Trainer.predict` on the test set in the file's order, as it does by default."""
+    """Predict the test set with `Trainer.predict`, by default in the order of the file."""
     params, rows = load_params(), load_split("test")
     model, folder = plain_model("full", params), tempfile.mkdtemp()
     arguments = plain_arguments(folder, params)
     arguments.per_device_eval_batch_size = batch_size
-    arguments.train_sampling_strategy = "random"  # the strategy by length would also order what is predicted
+    arguments.train_sampling_strategy = "random"  # grouping by length would also reorder the rows of the prediction
     trainer = Trainer(model, arguments, data_collator=make_collator(load_tokenizer()))
     return lambda: len(trainer.predict(rows).predictions)
 
@@ -114,9 +116,11 @@ def our_prediction() -> Callable[[], int]:
 
 
 def gflop_of_training() -> Callable[[], float]:
-    """Full training, counted in GFLOP as 6 x weights of the encoder's layers x tokens, padding left out."""
+    """Train fully; the unit is GFLOP, counted as 6 x weights of the encoder's layers x tokens without padding."""
     work, tokens = our_training("full"), int(column(rows_to_train(), "length").sum())
-    layers = build(method_of("full"), load_params(), load_labels()).base_model.encoder
+    model = build(method_of("full"), load_params(), load_labels())
+    assert isinstance(model, PreTrainedModel)
+    layers = model.base_model.get_submodule("encoder")
     weights = sum(parameter.numel() for parameter in layers.parameters() if parameter.dim() > 1)
 
     def count() -> float:
@@ -127,7 +131,7 @@ def gflop_of_training() -> Callable[[], float]:
 
 
 def matrix_products() -> Callable[[], float]:
-    """Products of the shapes that a batch of 32 median texts has in this encoder, in GFLOP."""
+    """Multiply matrices in the shapes that a batch of 32 texts of median length has in this encoder; the unit is GFLOP."""
     config = build(method_of("full"), load_params(), load_labels()).config
     tokens = 32 * int(np.median(column(load_split("train"), "length")))
     width, inner = config.hidden_size, config.intermediate_size
@@ -142,16 +146,16 @@ def matrix_products() -> Callable[[], float]:
 
 
 ARMS: dict[str, Callable[[], Callable[[], float]]] = {
-    **{f"plain {method}": lambda method=method: plain_training(method) for method in METHODS},
-    **{f"ours {method}": lambda method=method: our_training(method) for method in METHODS},
-    **{f"ours {method} AWP": lambda method=method: our_training(method, awp=True) for method in METHODS},
-    "plain predict 32": lambda: plain_prediction(32),
-    "plain predict 128": lambda: plain_prediction(128),
+    **{f"plain {method}": partial(plain_training, method) for method in METHODS},
+    **{f"ours {method}": partial(our_training, method) for method in METHODS},
+    **{f"ours {method} AWP": partial(our_training, method, awp=True) for method in METHODS},
+    "plain predict 32": partial(plain_prediction, 32),
+    "plain predict 128": partial(plain_prediction, 128),
     "ours predict": our_prediction,
     "ours full GFLOP": gflop_of_training,
     "matrix products": matrix_products,
 }
 
 if __name__ == "__main__":
-    torch.set_num_threads(torch.get_num_threads())  # no smaller number, call by call
+    torch.set_num_threads(torch.get_num_threads())  # so that no call uses fewer
     serve(ARMS[sys.argv[1]]())

@@ -1,6 +1,6 @@
-"""A timed arm as a process that works when it is told to; only one does at a time.
+"""A timed arm: a process that works when it is told to, one at a time.
 
-This file imports nothing but the standard library: the arm of another library runs it in that library's environment.
+This file imports only the standard library, because the AdapterHub arm runs it in the environment of that library.
 """
 
 import json
@@ -12,9 +12,9 @@ TRAINED_ROWS = 384  # twelve steps of 32, for every arm that trains
 
 
 def serve(work: Callable[[], float]) -> None:
-    """For each line on standard input call `work`, which returns how many units of work it did, and answer with the seconds.
+    """For each line on standard input, call `work`, which returns the units of work done, and answer with units and seconds.
 
-    The answer is a line of JSON on standard output; whatever `work` prints goes to standard error.
+    The answer is a line of JSON on standard output; what `work` prints goes to standard error.
     """
     answers, sys.stdout = sys.stdout, sys.stderr
     print("ready", file=answers, flush=True)

@@ -1,7 +1,8 @@
 """python -m bench.rows [--rows 10000 100000 1000000]
 
-How time and memory of `prepare`, and memory of training, grow with the number of rows: a table of a CSV file of that many texts,
-made of the words of examples/reviews.csv, with the tiny encoder of examples/. Everything happens in a temporary folder.
+Measures how the time and memory of `prepare` and the memory of training grow with the number of rows. The input is a CSV file of
+texts made of the words of examples/reviews.csv; the model is the tiny encoder of examples/. Everything runs in a temporary
+folder.
 """
 
 import argparse
@@ -18,12 +19,12 @@ import numpy as np
 import yaml
 
 ROOT = Path.cwd()
-# runs a stage, then says how much memory of its own (MiB) it ever held beyond what its imports took; pages of a mapped file are
-# not its own: they are the system's copy of the file, and go when memory is needed
+# Runs a stage and prints its peak of private memory (MiB) beyond that of its imports. Pages of mapped files are not counted: they
+# belong to the system's file cache, which drops them when memory is needed.
 MEASURED = """
 import threading
 import psutil
-import stages.{stage}
+{imports}
 def own():
     memory = psutil.Process().memory_info()
     return (memory.rss - getattr(memory, "shared", 0)) / 2**20
@@ -42,16 +43,22 @@ finally:
     watcher.join()
 print("PEAK", round(peak - imported))
 """
-PREPARE = "stages.prepare.main()"
-# a few steps are enough: what grows with the rows is there before the first
-TRAIN = """from stages.config import load_params
-    from stages.methods import lora
-    from stages.classifier.splits import load_labels, load_split, load_tokenizer
-    from stages.training.run import make_trainer
-    params, labels = load_params(), load_labels()
-    trainer = make_trainer(params, lora.build(params, labels), load_tokenizer(), 1e-3, load_split("train"), "scratch")
+FETCH = "from stages.fetch.stage import main", "main()"
+PREPARE = "from stages.prepare.stage import main", "main()"
+# a few steps are enough: all that grows with the rows is in memory before the first
+TRAIN = (
+    """
+from stages.classifier.splits import load_labels, load_split, load_tokenizer
+from stages.methods import lora
+from stages.methods.method import build
+from stages.project.parameters import load_params
+from stages.training.run import make_trainer
+""",
+    """params, labels = load_params(), load_labels()
+    trainer = make_trainer(params, build(lora, params, labels), load_tokenizer(), 1e-3, load_split("train"), "scratch")
     trainer.args.max_steps, trainer.args.eval_strategy = 20, "no"
-    trainer.train()"""
+    trainer.train()""",
+)
 
 
 def write_texts(path: Path, rows: int) -> None:
@@ -67,17 +74,17 @@ def write_texts(path: Path, rows: int) -> None:
             writer.writerow([f"{index} {' '.join(chosen)}", "positive" if generator.random() < 0.5 else "negative"])
 
 
-def measured(stage: str, run: str, folder: Path) -> tuple[float, int]:
-    """Return the seconds and the MiB that `run` took in `folder`, imports included in the seconds."""
+def measured(imports: str, run: str, folder: Path) -> tuple[float, int]:
+    """Execute `imports` and then `run` in `folder`; return the seconds of both, and the memory of `run` in MiB."""
     start = time.perf_counter()
-    code = MEASURED.format(stage=stage, run=run)
+    code = MEASURED.format(imports=imports, run=run)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, check=True, capture_output=True, text=True)
     return time.perf_counter() - start, int(done.stdout.rsplit("PEAK", 1)[1])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time and memory of prepare and training by number of rows.")
+    parser = argparse.ArgumentParser(description="Measure time and memory of prepare and training by number of rows.")
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     print(f"{'rows':>9}{'prepare s':>11}{'prepare MiB':>13}{'training MiB':>14}")
     for rows in parser.parse_args().rows:
@@ -90,9 +97,9 @@ def main() -> None:
             params["data"]["csv"]["path"] = "texts.csv"
             params["model"]["source"] = "local"
             (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-            measured("fetch", "stages.fetch.main()", folder)
-            seconds, prepare_mib = measured("prepare", PREPARE, folder)
-            _, train_mib = measured("train_lora", TRAIN, folder)
+            measured(*FETCH, folder)
+            seconds, prepare_mib = measured(*PREPARE, folder)
+            _, train_mib = measured(*TRAIN, folder)
         print(f"{rows:9}{seconds:11.1f}{prepare_mib:13}{train_mib:14}", flush=True)
 
 

@@ -1,1 +1,1 @@
-"""Measurements that stand outside the pipeline: their results are committed, and read by the report."""
+"""Experiments outside the pipeline: their results are committed, and the report reads them."""

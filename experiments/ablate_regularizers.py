@@ -1,11 +1,11 @@
 """python -m experiments.ablate_regularizers [method ...]
 
-Trains each named method (all three if none is named) as the pipeline does, but without AWP and mixout, and writes what
-validation says to metrics/ablation.csv; the report sets it beside what the pipeline's own training reached with both. The
-test set is not touched. Needs the outs of `prepare`. Rows of methods that are not named are kept. The column `setting` says with
-which other parameters (stages.report.setting).
+Trains each named method (all three if none is named) as the pipeline does, but without AWP and mixout, and writes the validation
+scores to metrics/ablation.csv; the report compares them with those of the pipeline's training, which has both. The test set is
+not used. Needs the outs of `prepare`. Rows of methods that are not named are kept. The column `setting` records the other
+parameters (stages.report.setting).
 
-The trainings run side by side, one per core with one thread each.
+The trainings run in parallel, one per core with one thread each.
 """
 
 import sys
@@ -31,7 +31,7 @@ def main() -> None:
     methods = sys.argv[1:] or list(METHODS)
     unknown = sorted(set(methods) - set(METHODS))
     if unknown:
-        raise UserError(f"unknown method(s) {', '.join(unknown)}; known are {', '.join(METHODS)}")
+        raise UserError(f"unknown method(s) {', '.join(unknown)}; use some of {', '.join(METHODS)}")
     plain = without_regularizers(params)
     rows = list(rows_of(train_plain, [(plain, method) for method in methods], COLUMNS))
     write_table(rows, methods)
@@ -53,7 +53,7 @@ def train_plain(params: Params, method: str) -> tuple:
 
 
 def write_table(rows: list[tuple], methods: list[str]) -> None:
-    """Write the rows, after the kept ones of other methods, in the order of the methods."""
+    """Write the new rows and those of the other methods in the existing table, in the order of the methods."""
     table = pd.DataFrame(rows, columns=COLUMNS)
     if TABLE.is_file():
         kept = pd.read_csv(TABLE)
@@ -64,4 +64,4 @@ def write_table(rows: list[tuple], methods: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage("ablate_regularizers", main)

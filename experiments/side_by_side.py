@@ -1,4 +1,4 @@
-"""Trainings of an experiment, side by side: one per core with one thread each, so the result does not depend on how many."""
+"""Run the trainings of an experiment in parallel, one per core with one thread each: the number of cores changes no result."""
 
 import contextlib
 import io
@@ -14,11 +14,12 @@ from stages.classifier.splits import load_labels, load_tokenizer
 from stages.methods.registry import method_of
 from stages.project.schema import Params
 from stages.training.history import EpochRow
-from stages.training.run import Run, fit
+from stages.training.results import Run
+from stages.training.run import fit
 
 
 def rows_of(function: Callable[..., tuple], jobs: Sequence[tuple], columns: Sequence[str]) -> Iterator[tuple]:
-    """Yield `function(*job)` for each job, in their order, and print each as it comes, named by `columns`."""
+    """Yield `function(*job)` for each job in order, and print each row with the names of its `columns`."""
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as executor:
         for row in executor.map(function, *zip(*jobs, strict=True)):
             print(dict(zip(columns, row, strict=True)), flush=True)
@@ -28,6 +29,6 @@ def rows_of(function: Callable[..., tuple], jobs: Sequence[tuple], columns: Sequ
 def fit_quietly(params: Params, method: str, rows: Dataset) -> tuple[Run, EpochRow]:
     """Train `method` on `rows` with one thread, printing nothing, and return the run and its best epoch."""
     torch.set_num_threads(1)
-    with contextlib.redirect_stdout(io.StringIO()):  # the epochs of several trainings at once would be unreadable
+    with contextlib.redirect_stdout(io.StringIO()):  # the output of several trainings at once would be unreadable
         run = fit(method_of(method), params, load_labels(), load_tokenizer(), rows)
     return run, run.history.rows[run.stopping.best_epoch - 1]

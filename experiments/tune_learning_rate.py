@@ -1,10 +1,10 @@
 """python -m experiments.tune_learning_rate
 
-Trains every method with each of four learning rates on the same small budget and writes what validation says to
-metrics/learning_rates.csv; the test set is not touched. The values in params.yaml are the best rows of that table. Needs
-the outs of `prepare` (dvc repro prepare).
+Trains every method with each of four learning rates on the same small budget and writes the validation scores to
+metrics/learning_rates.csv; the test set is not used. The values in params.yaml are the best rows of that table. Needs the outs
+of `prepare` (dvc repro prepare).
 
-The candidates run side by side, one per core with one thread each: the result does not depend on how many there are.
+The candidates run in parallel, one per core with one thread each: the number of cores does not change the result.
 """
 
 import numpy as np
@@ -45,7 +45,7 @@ def try_candidate(params: Params, method: str, learning_rate: float) -> tuple:
 
 
 def with_budget(params: Params, method: str, learning_rate: float) -> Params:
-    """The parameters with the small budget and one learning rate; everything else as in the real training."""
+    """Return the parameters with the small budget and this learning rate; the rest is as in the pipeline's training."""
     content = params.model_dump()
     content["train"]["epochs"] = EPOCHS
     content["train"]["learning_rate"][method] = learning_rate
@@ -53,4 +53,4 @@ def with_budget(params: Params, method: str, learning_rate: float) -> Params:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage("tune_learning_rate", main)

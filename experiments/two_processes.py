@@ -1,8 +1,8 @@
 """python -m experiments.two_processes [--seeds 13 14 15] [--rows 1400]
 
-Trains the adapter, with everything that params.yaml says but fewer rows, by one process and by two under torchrun, with several
-seeds each, and writes what validation says to metrics/processes.csv. Two processes draw other masks of dropout and mixout than
-one: their F1 should differ no more than that of two seeds. Data, split and the rows of training are the same in all of them.
+Trains the adapter as params.yaml says, but on fewer rows, with one process and with two under torchrun, each with several
+seeds, and writes the validation scores to metrics/processes.csv. Two processes draw different dropout and mixout masks than one:
+their F1 should differ no more than between two seeds. Data, split and training rows are the same in all trainings.
 
 Needs the outs of `prepare`. The trainings run one after the other; each uses all cores.
 """
@@ -33,7 +33,7 @@ COLUMNS = ("processes", "seed", "train_rows", "best_epoch", "validation_f1")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The adapter trained by one process and by two, with several seeds.")
+    parser = argparse.ArgumentParser(description="Train the adapter with one process and with two, each with several seeds.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[13, 14, 15])
     parser.add_argument("--rows", type=int, default=1400)
     options = parser.parse_args()
@@ -47,24 +47,25 @@ def main() -> None:
 
 
 def train(params: Params, seed: int, processes: int, rows: int) -> tuple:
-    """Train in a temporary folder and return the row of the table."""
+    """Train in a temporary folder and return a row of the table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         trained_rows = lay_out(folder, params, seed, rows, LAUNCHERS[processes])
         threads = str(max(1, (os.cpu_count() or 1) // processes))
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": threads}
-        command = [sys.executable, "-m", "stages.launch", "train_adapter"]
+        command = [sys.executable, "-m", "stages.train_adapter"]
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise UserError(f"the training by {processes} process(es) with seed {seed} failed:\n{done.stderr[-2000:]}")
+            raise UserError(f"the training with {processes} process(es) and seed {seed} failed:\n{done.stderr[-2000:]}")
         summary = json.loads((folder / "metrics/training/adapter.json").read_text())
     assert summary["processes"] == processes
     return processes, seed, trained_rows, summary["best_epoch"], round(summary["best_validation_f1"], 6)
 
 
 def lay_out(folder: Path, params: Params, seed: int, rows: int, launcher: str) -> int:
-    """Write to `folder` what the train stage reads; of the rows of training `rows`, or all if there are fewer, the same ones for
-    every seed. Return how many.
+    """Write to `folder` what the training stage reads, and return the number of training rows.
+
+    These are `rows` of the training set, or all if it has fewer, the same for every seed.
     """
     content = params.model_dump()
     content["seed"] = seed
@@ -87,4 +88,4 @@ def lay_out(folder: Path, params: Params, seed: int, rows: int, launcher: str) -
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage("two_processes", main)

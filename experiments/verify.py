@@ -1,11 +1,11 @@
 """python -m experiments.verify [--full]
 
-Shows that the results can be made again, byte for byte, in another place. Without --full on the small examples (some minutes),
-with --full on the committed results themselves (as long as `dvc repro`).
+Shows that the results can be reproduced byte for byte in a different place: without --full those of the small examples (some
+minutes), with --full the committed results themselves (as long as `dvc repro`).
 
-A project is cloned to another location, with a space in its path; its files get new times, PYTHONHASHSEED another value, DVC's
-cache starts empty, and each training is killed (SIGKILL) after its first saved point and taken up again. Afterwards
-`git status` must name nothing but the files with timings, and REPORT.md must be what those files make of the old one.
+The project is cloned to a different location, with a space in its path; files get different times, PYTHONHASHSEED a different
+value, DVC's cache starts empty, and each training is killed (SIGKILL) after its first save point and resumed. Afterwards only
+the files with timings may differ from the commit, and REPORT.md, rendered with the committed timings, must be the same.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from stages.project.paths import PARAMS, SAVE_POINTS, SCRATCH
 from stages.project.schema import METHODS
 
 TIMINGS = ("metrics/benchmark.json", "plots/latency.csv", "plots/latency.png")
-SMALL = {
+SMALL: dict[str, dict[str, object]] = {
     "data": {"source": "csv"},
     "model": {"source": "local"},
     "train": {"epochs": 3, "batch_size": 8, "micro_batch_size": 4},
@@ -35,7 +35,7 @@ SMALL = {
     "benchmark": {"batch_sizes": [1, 2], "lengths": [8, 16], "repeats": 2, "warmup": 1},
     "plan": {"models": []},
 }
-ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # tiny tensors gain nothing from more, and lose much on a busy machine
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # tiny tensors gain nothing from more threads, and lose much on a busy machine
 
 
 class Checkout:
@@ -46,47 +46,48 @@ class Checkout:
         tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self.environment = {**os.environ, "PATH": tools, "DVC_NO_ANALYTICS": "1", **environment}
         subprocess.run(["git", "clone", "--quiet", source, folder], check=True)
-        if (source / SCRATCH / "downloads").is_dir():  # the archives; they are checked by hash wherever they come from
+        if (source / SCRATCH / "downloads").is_dir():  # archives, whose hashes are checked wherever they come from
             shutil.copytree(source / SCRATCH / "downloads", folder / SCRATCH / "downloads")
 
     def run(self, *command: str) -> str:
-        done = subprocess.run(command, **self._place(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         if done.returncode:
-            raise UserError(f"{' '.join(command)} in {self.folder} ended with {done.returncode}:\n{done.stdout}")
+            raise UserError(f"{' '.join(command)} in {self.folder} ended with status {done.returncode}:\n{done.stdout}")
         return done.stdout
-
-    def _place(self) -> dict:
-        return {"cwd": self.folder, "env": self.environment}
 
     def commit(self, message: str) -> None:
         self.run("git", "add", "--all")
         self.run("git", "-c", "user.name=verify", "-c", "user.email=verify@example.org", "commit", "--quiet", "-m", message)
 
     def train_killed_once(self, method: str) -> None:
-        """Train `method`, kill the process group of DVC and the stage after the first saved point, and let it go on."""
+        """Train `method`, kill DVC and the stage (their process group) after the first save point, and resume."""
         point = self.folder / SAVE_POINTS / f"{method}.safetensors"
         command = ["dvc", "repro", "--force", "--single-item", f"train_{method}"]
-        process = subprocess.Popen(command, **self._place(), start_new_session=True, stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, start_new_session=True, stdout=subprocess.DEVNULL
+        )
         while not point.exists():
             if process.poll() is not None:
-                raise UserError(f"train_{method} ended before it saved a point; run `{' '.join(command)}` to see why")
+                raise UserError(f"train_{method} ended before its first save point; run `{' '.join(command)}` to see why")
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         output = self.run("dvc", "repro", "--single-item", f"train_{method}")
-        if "going on from step" not in output:
-            raise UserError(f"train_{method} was killed and did not go on from its saved point:\n{output}")
+        if "resuming from step" not in output:
+            raise UserError(f"train_{method} was killed and did not resume from its save point:\n{output}")
 
     def differences(self) -> list[str]:
-        """Paths that differ from the commit, apart from timings and what quotes them."""
+        """Return the paths that differ from the commit, apart from timings and what quotes them."""
         self.run("git", "checkout", "--", *TIMINGS)
         self.run(sys.executable, "-m", "stages.report")
         return self.run("git", "status", "--porcelain").splitlines()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Make the results again elsewhere and compare them byte for byte.")
-    parser.add_argument("--full", action="store_true", help="the committed results instead of the small examples")
+    parser = argparse.ArgumentParser(description="Reproduce the results in a different place and compare them byte for byte.")
+    parser.add_argument("--full", action="store_true", help="reproduce the committed results instead of the small examples")
     full = parser.parse_args().full
     root = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="verify-") as folder:
@@ -96,19 +97,21 @@ def main() -> None:
         remake(again)
         differences = again.differences()
     if differences:
-        sys.exit("not the same bytes:\n" + "\n".join(differences))
+        sys.exit("different bytes:\n" + "\n".join(differences))
     print("the same bytes: dvc.lock, all metrics, plots, reports and models; only timings differ")
 
 
 def committed(root: Path) -> Path:
-    """Return `root` if what it holds is committed.
+    """Return `root` if all its files are committed.
 
     Raises:
-        UserError: something is not.
+        UserError: there are uncommitted changes.
     """
     changed = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True).stdout
     if changed:
-        raise UserError(f"the checkout must be unchanged, received changes in:\n{changed}commit them or put them aside")
+        raise UserError(
+            f"the checkout has uncommitted changes ({', '.join(map(str.strip, changed.splitlines()))}); commit or stash them"
+        )
     return root
 
 
@@ -131,7 +134,7 @@ def small_reference(root: Path, folder: Path) -> Path:
 
 
 def remake(again: Checkout) -> None:
-    """Make everything anew, with file times of long ago."""
+    """Run every stage again, with file times of long ago."""
     for path in again.folder.rglob("*"):
         if path.is_file() and ".git" not in path.parts:
             os.utime(path, (10**9, 10**9))

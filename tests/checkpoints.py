@@ -1,23 +1,25 @@
-"""Trained-looking checkpoints of tiny models, with tokenizer, model card and logits that differ between texts."""
+"""Checkpoints of tiny models as if trained: with tokenizer and training records, and logits that differ between texts."""
 
 from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 from transformers import BertTokenizerFast, PreTrainedTokenizerBase
 
-from stages.classifier.counting import count_parameters
+from stages.classifier.counting import ParameterCounts, count_parameters
 from stages.classifier.saving import save_checkpoint
 from stages.classifier.splits import load_tokenizer
-from stages.export.terms import BaseFacts
-from stages.export.training_card import model_card
 from stages.methods.checkpoint import load_checkpoint
 from stages.methods.method import build
 from stages.methods.registry import method_of
 from stages.prepare.rows import Row
 from stages.prepare.store import StoredRows
 from stages.prepare.tokenizing import encode
+from stages.project.files import content_hash, write_csv, write_json
+from stages.project.paths import BASE_MODEL, LEARNING_CURVES, METRICS, MODELS, TRAINING_METRICS
+from stages.project.provenance import write_provenance
 from stages.project.schema import Params
 
 LABELS = ["negative", "so_so", "positive"]
@@ -27,8 +29,12 @@ VALIDATION = {"accuracy": 0.8125, "precision": 0.75, "recall": 0.7, "f1": 0.725}
 ROWS = {"train": [30, 10, 60], "validation": [3, 1, 6]}
 
 
-def make_checkpoint(method: str, params: Params, card: bool = True) -> Path:
-    """Write models/{method} below the current folder, which holds a tiny encoder, and return that folder."""
+def make_checkpoint(method: str, params: Params, recorded: bool = True) -> Path:
+    """Write models/{method} below the current folder, which holds a tiny encoder, and return that folder.
+
+    Args:
+        recorded: also write params.yaml and what prepare and the training record beside the model, as far as export reads it.
+    """
     if not Path("vocab.txt").exists():
         _make_texts_matter(Path("models/base/model.safetensors"))
     Path("vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]))
@@ -41,9 +47,35 @@ def make_checkpoint(method: str, params: Params, card: bool = True) -> Path:
             if parameter.requires_grad:
                 parameter.add_(0.3 * torch.randn_like(parameter))
     folder = Path("models") / method
-    text = model_card(method, params, LABELS, count_parameters(model), 2, VALIDATION, ROWS, BaseFacts("mit", "en"))
-    save_checkpoint(model, tokenizer, folder, text if card else None, MAX_LENGTH)
+    save_checkpoint(model, tokenizer, folder, MAX_LENGTH)
+    if recorded:
+        record(method, params, count_parameters(model))
     return folder
+
+
+def record(method: str, params: Params, counts: ParameterCounts) -> None:
+    """Write params.yaml, the metrics and the learning curve of a training that kept epoch 2, and the rows of the data."""
+    Path("params.yaml").write_text(yaml.safe_dump(params.model_dump()))
+    Path("models/base/README.md").write_text("---\nlicense: mit\nlanguage: en\n---\n")
+    summary = {
+        "epochs_trained": 3,
+        "best_epoch": 2,
+        "micro_batch_size": 16,
+        "processes": 1,
+        "learning_rate": getattr(params.train.learning_rate, method),
+        "trainable_parameters": counts.trainable,
+        "trainable_body_parameters": counts.trainable_body,
+        "trainable_head_parameters": counts.trainable_head,
+        "total_parameters": counts.total,
+        "trainable_percent": counts.trainable_percent,
+    }
+    write_json(TRAINING_METRICS / f"{method}.json", summary)
+    rows = [(1, *(0.5 for _ in VALIDATION)), (2, *VALIDATION.values())]
+    write_csv(LEARNING_CURVES / f"{method}.csv", ["epoch", *VALIDATION], rows)
+    counted = {f"{split}_rows_{label}": n for split, numbers in ROWS.items() for label, n in zip(LABELS, numbers, strict=True)}
+    write_json(METRICS / "data.json", counted)
+    inputs = {BASE_MODEL.as_posix(): content_hash(BASE_MODEL)}
+    write_provenance(f"train_{method}", {"revision": None, "uncommitted": None, "inputs": inputs}, [MODELS / method])
 
 
 def _make_texts_matter(weights: Path) -> None:

@@ -9,18 +9,10 @@ from pathlib import Path
 
 import yaml
 
+from experiments.verify import SMALL
 from tests.imports import ROOT
 
 STAGES = ["fetch", "prepare", "train_full", "train_lora", "train_adapter", "evaluate", "benchmark", "plan", "report"]
-SMALL = {
-    "data": {"source": "csv"},
-    "model": {"source": "local"},
-    "train": {"epochs": 2, "batch_size": 8, "micro_batch_size": 4},
-    "peft": {"rank": 2, "bottleneck": 4},
-    "evaluate": {"bootstrap_samples": 200},
-    "benchmark": {"batch_sizes": [1, 2], "lengths": [8, 16], "repeats": 2, "warmup": 1},
-    "plan": {"models": []},
-}
 
 
 class Project:

@@ -18,6 +18,17 @@ from tests.clone import Project, make_project
 from tests.imports import ROOT
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run fast tests first, and all tests that share the finished pipeline in one worker, so that it is made once."""
+    for item in items:
+        if "pipeline" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.xdist_group("pipeline"))
+    # the pipeline comes first among the slow ones: it takes longest, and other workers run the rest meanwhile
+    order = {(False, False): 0, (True, True): 1, (True, False): 2}
+    items.sort(key=lambda item: order[bool(item.get_closest_marker("slow")), "pipeline" in getattr(item, "fixturenames", ())])
+
+
 @pytest.fixture(scope="session")
 def params() -> Params:
     return load_params(ROOT / "params.yaml")

@@ -1,4 +1,4 @@
-"""The side-by-side comparison runs: its arms train and predict all rows, and its table divides what it says."""
+"""The comparison of speed: its arms train and predict all rows, and its table has the right ratios."""
 
 import json
 import subprocess
@@ -12,6 +12,7 @@ from tests.imports import ROOT
 from tests.training.tiny import prepare, write_params, write_split
 
 
+@pytest.mark.slow
 def test_an_arm_answers_once_for_each_line():
     code = "from bench.protocol import serve; serve(lambda: print('noise') or 7)"
     done = subprocess.run([sys.executable, "-c", code], input="\n\n", cwd=ROOT, capture_output=True, text=True, check=True)
@@ -30,6 +31,7 @@ def test_every_pair_has_its_arms():
     assert named == set(ARMS) | {bench.ADAPTERHUB}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arm", ["plain lora", "ours adapter AWP", "plain predict 32", "ours predict", "ours full GFLOP"])
 def test_arms_work_twice_on_all_rows(arm, project, params):
     prepare(project)
@@ -44,6 +46,7 @@ def test_arms_work_twice_on_all_rows(arm, project, params):
         assert units == [12, 12] if "predict" in arm else [30, 30]
 
 
+@pytest.mark.slow
 def test_an_arm_that_cannot_start_is_named(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="the arm 'ours full' ended"):

@@ -97,7 +97,7 @@ def test_training_resuming_and_loading_unpickle_nothing(project, params, method,
         run.train(method_of(method))
     monkeypatch.setattr(training_results, "save_checkpoint", save)
     run.train(method_of(method))
-    assert "going on from step" in capsys.readouterr().out
+    assert "resuming from step" in capsys.readouterr().out
     assert not load_checkpoint(Path("models") / method).training
     with pytest.raises(AssertionError, match="a pickle was loaded"):  # the guard would have seen one
         torch.load("anything")
@@ -132,7 +132,7 @@ def test_code_in_a_model_folder_is_never_run(project, tmp_path):
     mark, folder = tmp_path / "mark", Path("models/base")
     (folder / "modeling_mine.py").write_text(f"open({str(mark)!r}, 'w').close()\nclass Mine: pass\n")
     config = json.loads((folder / "config.json").read_text())
-    config["auto_map"] = {name: "modeling_mine.Mine" for name in ("AutoConfig", "AutoModelForSequenceClassification")}
+    config["auto_map"] = dict.fromkeys(("AutoConfig", "AutoModelForSequenceClassification"), "modeling_mine.Mine")
     (folder / "config.json").write_text(json.dumps(config))
     assert type(load_base_model(LABELS, 0)).__module__.startswith("transformers.")
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "mine"}))

@@ -1,1 +1,1 @@
-"""How long a model takes and how much memory it needs: the measuring half of the comparison."""
+"""The stage benchmark: measures how long each method takes and how much memory it needs."""

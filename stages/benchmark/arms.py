@@ -1,4 +1,4 @@
-"""The four models whose inference is compared; LoRA appears twice, beside its base weights and merged into them."""
+"""The four models whose inference is compared; LoRA is among them twice, unmerged and merged into the base weights."""
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ MERGE_TOLERANCE = 1e-3  # in a logit; float32 rounding over six layers is around
 
 
 def load_arms(device: torch.device, acceleration: bool) -> dict[str, nn.Module]:
-    """Load the trained models from their folders, in evaluation mode, by name of the arm."""
+    """Load the trained models from their folders, in evaluation mode, by arm."""
     folders = {"full": "full", "lora": "lora", "lora_merged": "lora", "adapter": "adapter"}
     return {arm: load_checkpoint(MODELS / folders[arm], arm == "lora_merged", acceleration).to(device) for arm in ARMS}
 
@@ -25,7 +25,7 @@ def merge_difference(unmerged: nn.Module, merged: nn.Module, inputs: RandomInput
     """Return max |logit of `unmerged` - logit of `merged`| over one random batch of each shape (B, T).
 
     Raises:
-        UserError: it is more than `MERGE_TOLERANCE`, so that the two are not the same model.
+        UserError: it is more than `MERGE_TOLERANCE`: the two are not the same model.
     """
     difference = 0.0
     for batch_size, length in shapes:
@@ -34,7 +34,7 @@ def merge_difference(unmerged: nn.Module, merged: nn.Module, inputs: RandomInput
         difference = np.maximum(difference, gap.item())  # np.maximum keeps a NaN, max() would drop it
     if not difference <= MERGE_TOLERANCE:
         raise UserError(
-            f"{MODELS / 'lora'}: merged and unmerged LoRA differ by {difference:.3g} in a logit, at most {MERGE_TOLERANCE:g} was "
+            f"{MODELS / 'lora'}: merged and unmerged LoRA differ by {difference:.3g} in a logit, at most {MERGE_TOLERANCE:g} is "
             "expected; the checkpoint does not fit the base model, train it again (`dvc repro --force train_lora`)"
         )
     return float(difference)

@@ -1,4 +1,4 @@
-"""The latency figure: each method's time relative to full fine-tuning, at a glance."""
+"""The latency figure: the time of each method relative to full fine-tuning."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from stages.presentation.figures import METHOD_COLOURS, METHOD_MARKERS, house_st
 from stages.presentation.titles import METHOD_LABELS
 
 COMPARED = ("lora", "lora_merged", "adapter")
-_SPREAD = 0.22  # of the distance between two lengths: how far the methods stand apart
+_SPREAD = 0.22  # distance between two methods, as a share of that between two lengths
 
 
 @house_style()
 def latency_figure(latencies: Sequence[Latency]) -> Figure:
     """Draw the ratio to full fine-tuning, one panel per batch size, grouped by length, with 95 percent intervals.
 
-    A line at 1 stands for full fine-tuning itself, whose latency in ms is written below each length.
+    The line at 1 is full fine-tuning itself, whose latency in ms is given below each length.
     """
     batch_sizes = sorted({latency.batch_size for latency in latencies})
     figure = new_figure(2.0 + 2.8 * len(batch_sizes), 4.0)

@@ -1,8 +1,9 @@
-"""Latency of one forward pass over batch sizes and lengths, and throughput on real texts."""
+"""Latency of one forward pass by batch size and length, and throughput on real texts."""
 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from datasets import Dataset
@@ -41,7 +42,7 @@ def measure_latency(
     """Time forward passes of all `arms` on the same random batches, for every batch size and length.
 
     Returns:
-        The latencies, and the highest one-minute load average seen meanwhile.
+        The latencies, and the highest one-minute load average during the measurement.
     """
     shapes = [(batch_size, length) for batch_size in settings.batch_sizes for length in settings.lengths]
     results = []
@@ -74,10 +75,10 @@ def _forward(model: nn.Module, batch: dict[str, torch.Tensor]) -> Callable[[], t
 
 
 def measure_throughput(arms: Mapping[str, nn.Module], dataset: Dataset, collator: Callable, batch_size: int) -> dict[str, float]:
-    """Return examples per second of `predict_logits` on `dataset` by arm, collation included: the median of two rounds."""
+    """Return by arm the examples per second of `predict_logits` on `dataset`, collation included: the median of two rounds."""
     first_rows = dataset.select(range(min(batch_size, len(dataset))))
     for model in arms.values():
         predict_logits(model, first_rows, collator, batch_size)
-    calls = {arm: lambda model=model: predict_logits(model, dataset, collator, batch_size) for arm, model in arms.items()}
-    seconds = time_interleaved(calls, repeats=THROUGHPUT_ROUNDS, warmup=0)  # predictions arrive on the CPU: nothing is queued
+    calls = {arm: partial(predict_logits, model, dataset, collator, batch_size) for arm, model in arms.items()}
+    seconds = time_interleaved(calls, repeats=THROUGHPUT_ROUNDS, warmup=0)  # predictions are on the CPU: nothing is queued
     return {arm: len(dataset) / median(values) for arm, values in seconds.items()}

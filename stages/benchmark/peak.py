@@ -1,4 +1,4 @@
-"""Peak memory of training steps, measured in a fresh process per method so that none inherits another's leavings."""
+"""Peak memory of training steps, measured in a new process per method, in which no other method has left memory."""
 
 import contextlib
 import multiprocessing
@@ -11,6 +11,8 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import torch
+from torch import nn
+from transformers import PreTrainedConfig
 
 from stages.benchmark.training_step import TrainingStep
 from stages.classifier.quiet import quiet_libraries
@@ -23,8 +25,8 @@ from stages.methods.registry import method_of
 from stages.project.errors import UserError
 from stages.project.schema import Params
 
-# Blocks of this size (bytes) or more glibc then gives back as soon as they are freed. Left to itself it keeps them, and the
-# peak holds whatever gaps the order of the calls happened to leave: up to 70 percent more, and not the same twice.
+# glibc returns blocks of at least this size (bytes) to the system as soon as they are freed. By default it keeps them, and the
+# peak includes the gaps that the order of the calls leaves: up to 70 percent more, and different each time.
 _MMAP_THRESHOLD = "131072"
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -35,13 +37,12 @@ def measure_peak(
 ) -> dict[str, float]:
     """Return the peak training memory of `method` in MiB, for the micro-batches of `batching` with `length` tokens.
 
-    Keys: peak_training_memory_mib, without AWP; peak_training_memory_awp_mib, with it. On a CPU: resident memory at its
-    highest during the step, less what was resident before the model was built, in a process whose allocator keeps no
-    freed tensor. On CUDA: memory allocated by tensors, and under two more keys (..._reserved_mib) what PyTorch's allocator
-    had reserved for them.
+    Keys: peak_training_memory_mib, without AWP; peak_training_memory_awp_mib, with it. On a CPU: the highest resident
+    memory during the step minus that before the model was built, in a process whose allocator does not keep freed tensors.
+    On CUDA: memory allocated by tensors, and under two more keys (..._reserved_mib) what PyTorch's allocator reserved.
 
     Raises:
-        UserError: the process was killed, most likely for want of memory.
+        UserError: the process was killed, most likely because memory ran out.
     """
     context = multiprocessing.get_context("spawn")
     arguments = (method, params, labels, batching, length, device, torch.get_num_threads())
@@ -57,7 +58,7 @@ def measure_peak(
 
 @contextlib.contextmanager
 def _environment(**variables: str) -> Iterator[None]:
-    """Set environment variables for the processes started meanwhile."""
+    """Set environment variables for the processes that are started inside."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -74,18 +75,21 @@ def _peak_of_steps(
     method: str, params: Params, labels: list[str], batching: Batching, length: int, device: torch.device, threads: int
 ) -> dict[str, float]:
     torch.set_num_threads(threads)
-    meter = CudaMeter(device) if device.type == "cuda" else ResidentMeter()
-    model = build(method_of(method), params, labels).to(device)
+    meter: CudaMeter | ResidentMeter = CudaMeter(device) if device.type == "cuda" else ResidentMeter()
+    model: nn.Module = build(method_of(method), params, labels)
+    model.to(device)
     if params.train.gradient_checkpointing:
         recompute_activations(model)
     step = TrainingStep(model, params.train.max_grad_norm, params.awp.epsilon)
-    inputs = RandomInputs(model.config.vocab_size, len(labels), params.seed, device)
+    config = model.config
+    assert isinstance(config, PreTrainedConfig)
+    inputs = RandomInputs(config.vocab_size, len(labels), params.seed, device)
     size = batching.micro_batch_size
     short, long = ((inputs.batch(size, tokens), inputs.labels(size)) for tokens in (min(SHORTEST, length), length))
     step.take([short], awp=False)  # creates the optimizer's state
-    # where micro-batches are accumulated, all but the first meet the gradients of those before
+    # where micro-batches are accumulated, all but the first are computed while gradients already exist
     micro_batches = [long] if batching.accumulation_steps == 1 else [short, long]
-    peaks = {}
+    peaks: dict[str, float] = {}
     for name, awp in (("peak_training_memory", False), ("peak_training_memory_awp", True)):
         meter.reset()
         step.take(micro_batches, awp=awp)
@@ -94,17 +98,17 @@ def _peak_of_steps(
 
 
 class ResidentMeter:
-    """Highest resident memory of this process in bytes since `reset`, less what was resident at construction.
+    """Highest resident memory of this process in bytes since `reset`, minus the resident memory at construction.
 
-    On Linux it is read from /proc, since `ru_maxrss` there begins with the peak of the parent process. Elsewhere it is
-    `ru_maxrss`. Where the peak cannot be reset it includes that of loading the model.
+    On Linux it is read from /proc, because `ru_maxrss` there starts at the peak of the parent process. Elsewhere it is
+    `ru_maxrss`. Where the peak cannot be reset, it includes that of loading the model.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.baseline = self._read("VmRSS")
 
     def reset(self) -> None:
-        with contextlib.suppress(OSError):  # some containers forbid it, and only Linux has it
+        with contextlib.suppress(OSError):  # only Linux has this file, and some containers forbid writing to it
             _CLEAR_REFS.write_text("5")  # sets VmHWM to VmRSS
 
     def peaks(self) -> dict[str, int]:

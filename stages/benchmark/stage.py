@@ -1,22 +1,11 @@
-"""python -m stages.benchmark
-
-Measures what the trained methods cost: latency of one forward pass, throughput on the test set, time and memory of one
-training step. Reads models/{base,full,lora,adapter}, metrics/training and data/processed, writes four files of two kinds.
-
-metrics/memory.json holds what can be counted: predicted training memory, checkpoint bytes, agreement of merged with
-unmerged LoRA. It comes out the same on every run and is this stage's output in dvc.yaml.
-
-metrics/benchmark.json, plots/latency.csv and plots/latency.png hold what a clock or the operating system said. They differ
-from run to run, so they are no outputs of the stage: the hash of an output stands in dvc.lock, and it would never again be
-the same. They are listed at the top level of dvc.yaml, where `dvc metrics` and `dvc plots` find them. Nothing with a hash is
-computed from them, and a later stage that quotes them depends on metrics/memory.json, which orders the two.
-"""
+"""Measure what the trained methods cost in inference and training, and write the four result files."""
 
 from collections.abc import Mapping, Sequence
 from math import ceil
 
 import torch
 from torch import nn
+from transformers import PreTrainedConfig
 
 from stages.benchmark.arms import MERGE_TOLERANCE, load_arms, merge_difference
 from stages.benchmark.figures import latency_figure
@@ -46,7 +35,7 @@ from stages.project.parameters import load_params
 from stages.project.paths import BASE_MODEL, METRICS, MODELS, PLOTS, TRAINING_METRICS
 from stages.project.schema import METHODS, Params
 
-MICRO_BATCH_SIZES = (4, 16, 64)  # at which memory is predicted, beside the one at which all methods are compared
+MICRO_BATCH_SIZES = (4, 16, 64)  # memory is predicted for these, and for the size at which the methods are compared
 LATENCY_COLUMNS = ("method", "batch_size", "length", "median_ms", "p95_ms", "ratio_to_full", "ratio_low", "ratio_high")
 
 
@@ -58,6 +47,7 @@ def main() -> None:
     labels = load_labels()
     arms = load_arms(device, params.train.acceleration)
     config = arms["full"].config
+    assert isinstance(config, PreTrainedConfig)
     longest = longest_input(config, load_tokenizer())
     check_lengths(params.benchmark.lengths, longest)
     trained_length = min(params.data.max_length, longest)
@@ -91,12 +81,13 @@ def compare_merged(arms: dict[str, nn.Module], inputs: RandomInputs, params: Par
 
 
 def compared_batching(params: Params) -> Batching:
-    """The smallest micro-batch that a training took, at which the costs of all are compared, as one process accumulates it.
+    """Return the smallest micro-batch used in training by any method, and how many of them one process accumulates to a batch.
 
-    With train.micro_batch_size auto each method takes what fits, and their costs at different sizes would say nothing.
+    All methods are compared at this size. With train.micro_batch_size auto each trains at the size that fits, and costs at
+    different sizes cannot be compared.
 
     Raises:
-        UserError: metrics/training lacks a method's file, or it has no micro-batch.
+        UserError: the file of a method in metrics/training is missing, or has no micro_batch_size.
     """
     sizes = []
     for method in METHODS:
@@ -105,12 +96,12 @@ def compared_batching(params: Params) -> Batching:
             sizes.append(read_json(path)["micro_batch_size"])
         except (OSError, ValueError, KeyError) as error:
             reason = f"{type(error).__name__}: {error}"
-            raise UserError(f"{path}: no micro_batch_size can be read ({reason}); run the stage train_{method} first") from None
+            raise UserError(f"{path}: micro_batch_size cannot be read ({reason}); run the stage train_{method} first") from None
     return Batching(min(sizes), params.train.batch_size // min(sizes))
 
 
 def count_memory(models: Mapping[str, nn.Module], batching: Batching, inputs: RandomInputs, length: int) -> dict[str, dict]:
-    """Parameters, checkpoint and predicted training memory by method, for micro-batches of `length` tokens."""
+    """Return parameters, checkpoint size and predicted training memory by method, for micro-batches of `length` tokens."""
     memory, size, accumulate = {}, batching.micro_batch_size, batching.accumulation_steps > 1
     for method, model in models.items():
         predictions = predict_training_memory(model, inputs, (*MICRO_BATCH_SIZES, size), length, accumulate)
@@ -129,7 +120,7 @@ def count_memory(models: Mapping[str, nn.Module], batching: Batching, inputs: Ra
 
 
 def inference_metrics(arm: str, latencies: Sequence[Latency], throughput: float) -> dict:
-    """The numbers of metrics/benchmark.json that every arm has."""
+    """Return the numbers that every arm has in metrics/benchmark.json."""
     own = [latency for latency in latencies if latency.arm == arm]
     return {
         "latency_ms": {
@@ -147,7 +138,7 @@ def measure_training(
     inputs: RandomInputs,
     longest: int,
 ) -> dict[str, dict[str, float]]:
-    """Time of one training step at the median training length, and its peak memory at `longest`, by method."""
+    """Return by method the time of a training step at the median training length, and its peak memory at length `longest`."""
     peaks = {method: measure_peak(method, params, labels, batching, longest, inputs.device) for method in METHODS}
     typical = ceil(median(column(load_split("train"), "length")))
     if params.train.acceleration:
@@ -168,10 +159,11 @@ def measure_training(
 
 
 def trained_models(params: Params, labels: list[str], device: torch.device) -> dict[str, nn.Module]:
-    """The methods as training begins with them."""
-    models = {method: build(method_of(method), params, labels).to(device) for method in METHODS}
-    if params.train.gradient_checkpointing:
-        for model in models.values():
+    """Return each method's model as it is at the start of training."""
+    models: dict[str, nn.Module] = {method: build(method_of(method), params, labels) for method in METHODS}
+    for model in models.values():
+        model.to(device)
+        if params.train.gradient_checkpointing:
             recompute_activations(model)
     return models
 

@@ -1,9 +1,10 @@
-"""One optimizer step of a method as training does it: accumulated micro-batches, clipping, fused AdamW, plain or with AWP.
+"""One optimizer step of a method as in training: accumulated micro-batches, clipping, fused AdamW, plain or with AWP.
 
-Mixout is left out: it acts on the head alone, and neither its time nor its memory shows.
+Mixout is left out: it acts only on the head, and its time and memory are too small to measure.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -15,18 +16,18 @@ from stages.memory.inputs import RandomInputs
 from stages.memory.step import make_optimizer, micro_batch_loss
 from stages.regularization.awp import AdversarialWeightPerturbation
 
-STEP_REPEATS = 6  # rounds; with three methods, each plain and with AWP, every call comes once in every position
+STEP_REPEATS = 6  # rounds; three methods, each plain and with AWP, are six calls: each is once in every position
 STEP_WARMUP = 1
 
-MicroBatch = tuple[Mapping[str, torch.Tensor], torch.Tensor]  # what the model takes, and labels (B,)
+MicroBatch = tuple[Mapping[str, torch.Tensor], torch.Tensor]  # the model's inputs, and labels (B,)
 
 
 class TrainingStep:
-    """Takes optimizer steps of one model, which is put into training mode.
+    """Takes optimizer steps of one model, which it puts into training mode.
 
     Args:
-        max_grad_norm: the gradient's norm is clipped to it.
-        epsilon: relative size of AWP's perturbation, where a step is taken with it.
+        max_grad_norm: the norm to which the gradient is clipped.
+        epsilon: relative size of AWP's perturbation in the steps that use it.
     """
 
     def __init__(self, model: nn.Module, max_grad_norm: float, epsilon: float):
@@ -37,12 +38,9 @@ class TrainingStep:
         self.awp = AdversarialWeightPerturbation(model, epsilon)
 
     def take(self, micro_batches: Sequence[MicroBatch], awp: bool) -> None:
-        """Run each micro-batch forward and backward, with `awp` each of them twice, then clip the gradient and step."""
+        """Run each micro-batch forward and backward, twice with `awp`, then clip the gradient and step."""
         for batch, labels in micro_batches:
-
-            def loss(batch=batch, labels=labels) -> torch.Tensor:
-                return micro_batch_loss(self.model, batch, labels) / len(micro_batches)
-
+            loss = partial(self._loss, batch, labels, len(micro_batches))
             if awp:
                 with self.awp.perturbed(loss):
                     loss().backward()
@@ -52,6 +50,9 @@ class TrainingStep:
         self.optimizer.step()
         self.optimizer.zero_grad()
 
+    def _loss(self, batch: Mapping[str, torch.Tensor], labels: torch.Tensor, micro_batches: int) -> torch.Tensor:
+        return micro_batch_loss(self.model, batch, labels) / micro_batches
+
 
 def time_training_steps(
     steps: Mapping[str, TrainingStep],
@@ -60,7 +61,7 @@ def time_training_steps(
     length: int,
     repeats: int = STEP_REPEATS,
 ) -> dict[str, dict[str, float]]:
-    """Return the median time in ms of a step by method, as {"plain": ..., "awp": ...}, on micro-batches of `length` tokens."""
+    """Return by method the median time of a step in ms, {"plain": ..., "awp": ...}, on micro-batches of `length` tokens."""
     rounds = tqdm(total=(repeats + STEP_WARMUP) * 2 * len(steps), desc="training step", unit="step", disable=None)
 
     def take(name: str, awp: bool) -> None:
@@ -68,7 +69,7 @@ def time_training_steps(
         steps[name].take([(inputs.batch(size, length), inputs.labels(size))] * batching.accumulation_steps, awp)
         rounds.update()
 
-    calls = {(name, kind): lambda name=name, kind=kind: take(name, kind == "awp") for name in steps for kind in ("plain", "awp")}
+    calls = {(name, kind): partial(take, name, kind == "awp") for name in steps for kind in ("plain", "awp")}
     with rounds:
         seconds = time_interleaved(calls, repeats, STEP_WARMUP, synchronizer(inputs.device))
     medians = median_milliseconds(seconds)

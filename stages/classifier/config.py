@@ -13,7 +13,7 @@ def read_config(folder: Path) -> PreTrainedConfig:
     """Return the configuration saved in `folder`; code that it may name is never run.
 
     Raises:
-        UserError: there is none, it is damaged, or its family is not supported.
+        UserError: it is missing or damaged, or its family is not supported.
     """
     check_family(folder, str(folder))
     try:

@@ -1,4 +1,4 @@
-"""Count the parameters that a method trains, apart for the body and the head, and all that it needs."""
+"""Count the parameters that a method trains, in the body and in the head, and all those that the model has."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ class ParameterCounts:
 def count_parameters(model: nn.Module) -> ParameterCounts:
     """Count by `requires_grad`; a parameter shared by several modules counts once.
 
-    The copy of the untrained head that PEFT keeps beside the trained one serves nobody and is left out of the total.
+    The untrained copy of the head that PEFT keeps beside the trained one is never used and not part of the total.
     """
     unused = {
         id(parameter)
@@ -52,13 +52,15 @@ def count_parameters(model: nn.Module) -> ParameterCounts:
 
 
 def head_modules(model: nn.Module) -> dict[str, nn.Module]:
-    """The modules of the head by full name: in a PEFT model the copies that are trained, not the frozen originals."""
+    """Return the modules of the head by full name: in a PEFT model the trained copies, not the frozen originals."""
     prefix = "base_model.model." if isinstance(model, PeftModel) else ""
     modules = {}
     for name in head_names(model):
         module = model.get_submodule(prefix + name)
         if isinstance(module, ModulesToSaveWrapper):
-            modules[f"{prefix}{name}.modules_to_save.{module.active_adapter}"] = module.modules_to_save[module.active_adapter]
+            adapter = module.active_adapter
+            assert isinstance(adapter, str)  # a list only where several adapters are active
+            modules[f"{prefix}{name}.modules_to_save.{adapter}"] = module.modules_to_save[adapter]
         else:
             modules[prefix + name] = module
     return modules

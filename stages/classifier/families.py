@@ -1,23 +1,23 @@
-"""Where attention, feed-forward block and head stand in each supported family of encoders: one row a family."""
+"""Where attention, feed-forward block and head are in each supported family of encoders: one row per family."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from stages.project.errors import UserError
 from stages.project.files import read_json
 
-UNBOUNDED = 1_000_000  # tokens; what a family without a limit of its own takes, and more than any text has
+UNBOUNDED = 1_000_000  # tokens, more than any text has: for a family without a limit of its own
 
 
 def _every_position(config: Any) -> int:
-    """Positions are counted from 0, so each row of the table of positions serves; ModernBERT has angles in its place."""
+    """Positions are counted from 0, so every row of the position table is used; ModernBERT has angles instead."""
     return config.max_position_embeddings or UNBOUNDED
 
 
 def _after_the_padding(config: Any) -> int:
-    """Positions are counted from pad_token_id + 1: the rows before that, and padding's own, serve no text."""
+    """Positions are counted from pad_token_id + 1: the rows before that, and padding's own, are not used by texts."""
     return _every_position(config) - config.pad_token_id - 1
 
 
@@ -27,7 +27,7 @@ def _after_row_1(config: Any) -> int:
 
 
 def _by_distance(config: Any) -> int:
-    """Without a table of positions there are distances only, and all those above a bound share one row."""
+    """Without a position table there are only distances, and all those above a bound share one row."""
     return _every_position(config) if config.position_biased_input or not config.relative_attention else UNBOUNDED
 
 
@@ -39,16 +39,17 @@ class Family:
         attention: regular expression of the full names of the query, key, value and output projections.
         feed_forward: regular expression of the full names of the modules that return a feed-forward block's output
             after its dropout, if there is one, and before the residual sum; there is exactly one per block.
-        head: names of the modules outside the encoder, which every method trains. What of them the pre-trained weights lack
-            is drawn anew; that is all of it, but for ModernBERT's `head` if these are of a masked language model.
-        last_block: regular expression of the full names of the modules, one per layer, that take what attention returned
+        head: names of the modules outside the encoder, which every method trains. Whatever the
+            pre-trained weights lack of them is newly initialized: all of it, except ModernBERT's `head` where the weights are
+            those of a masked language model.
+        last_block: regular expression of the full names of the modules, one per layer, whose inputs are attention's output
             and the residual; None if the family has none, or if its head may read more than the first token.
         longest_input: the most tokens that a model of a given configuration takes.
-        gradient_checkpointing: whether the library can compute this family's layers a second time in the backward pass
-            instead of keeping what they computed.
+        gradient_checkpointing: whether the library can recompute this family's layers in the backward pass instead of keeping
+            their activations.
 
-    The expressions are matched against a whole name. They are anchored at the layer's number, since the same words stand
-    in other places: `output.dense` alone names an attention projection and a feed-forward projection of BERT.
+    The expressions must match the full name. They are anchored at the layer's number, since the same words occur
+    elsewhere: `output.dense` alone names an attention projection and a feed-forward projection of BERT.
     """
 
     attention: str
@@ -60,18 +61,18 @@ class Family:
 
 
 _LAYER = r".*\.layer\.\d+\."
-_BERT = {
-    "attention": _LAYER + r"attention\.(self\.(query|key|value)|output\.dense)",
-    "feed_forward": _LAYER + r"output\.dropout",
-    "head": ("classifier",),  # BERT's and ALBERT's pooler belongs to the pre-trained encoder
-    "last_block": _LAYER + r"attention\.output",
-}
+_BERT = Family(
+    attention=_LAYER + r"attention\.(self\.(query|key|value)|output\.dense)",
+    feed_forward=_LAYER + r"output\.dropout",
+    head=("classifier",),  # BERT's and ALBERT's pooler belongs to the pre-trained encoder
+    last_block=_LAYER + r"attention\.output",
+)
 
 FAMILIES = {
-    "bert": Family(**_BERT),
-    "electra": Family(**_BERT),
-    "roberta": Family(**_BERT, longest_input=_after_the_padding),
-    "xlm-roberta": Family(**_BERT, longest_input=_after_the_padding),
+    "bert": _BERT,
+    "electra": _BERT,
+    "roberta": replace(_BERT, longest_input=_after_the_padding),
+    "xlm-roberta": replace(_BERT, longest_input=_after_the_padding),
     "distilbert": Family(
         attention=_LAYER + r"attention\.(q_lin|k_lin|v_lin|out_lin)",
         feed_forward=_LAYER + r"ffn\.dropout",
@@ -83,7 +84,7 @@ FAMILIES = {
     "deberta-v2": Family(
         attention=_LAYER + r"attention\.(self\.((pos_)?(query|key)_proj|value_proj)|output\.dense)",
         feed_forward=_LAYER + r"output\.dropout",
-        head=("pooler", "classifier"),  # not BERT's pooler: it stands outside the encoder, and published weights lack it
+        head=("pooler", "classifier"),  # not BERT's pooler: it is outside the encoder, and published weights lack it
         last_block=_LAYER + r"attention\.output",
         longest_input=_by_distance,
     ),
@@ -94,15 +95,15 @@ FAMILIES = {
         longest_input=_after_row_1,
         gradient_checkpointing=False,
     ),
-    # One group of layers is run several times: LoRA and the adapter, being in it, are shared like all its weights. No layer
-    # is the last one only, so none can be cut to the first token.
+    # One group of layers runs several times: LoRA and the adapter are part of it and shared like all its weights. No layer
+    # runs only as the last one, so none can be cut to the first token.
     "albert": Family(
         attention=r".*\.albert_layer_groups\.\d+\.albert_layers\.\d+\.attention\.(query|key|value|dense)",
         feed_forward=r".*\.albert_layer_groups\.\d+\.albert_layers\.\d+\.ffn_output",
         head=("classifier",),
         gradient_checkpointing=False,
     ),
-    # Normalized before the block, not after the sum: with the adapter y = x + h + up(f(down(h))). The head reads the mean of
+    # Normalized before the block, not after the sum: with the adapter, y = x + h + up(f(down(h))). The head reads the mean of
     # all tokens if the configuration says so.
     "modernbert": Family(
         attention=r".*\.layers\.\d+\.attn\.(Wqkv|Wo)",
@@ -113,17 +114,17 @@ FAMILIES = {
 
 
 def head_names(model: Any) -> tuple[str, ...]:
-    """Names of the modules of `model`, with or without PEFT around it, that make its head.
+    """Return the names of the head's modules in `model`, which may be wrapped by PEFT.
 
-    These are its family's, and the encoder's pooler where the encoder was saved without one (`load_classifier` notes that): models
-    trained on masked words alone have none, and one that is drawn anew must be trained and saved like the classifier.
+    These are its family's, and the encoder's pooler where the encoder was saved without one (`load_classifier` notes that):
+    models pre-trained only on masked words have none, and a newly initialized one must be trained and saved like the classifier.
     """
     pooler = getattr(model, "new_pooler", None)
     return (*family_of(model.config.model_type).head, *([pooler] if pooler else []))
 
 
 def modules_to_save(model: Any) -> list[str]:
-    """The head as PEFT's `modules_to_save`, less the names that PEFT adds to it by itself for SEQ_CLS."""
+    """Return the head as PEFT's `modules_to_save`, without the names that PEFT adds by itself for SEQ_CLS."""
     return [name for name in head_names(model) if name not in ("classifier", "score")]
 
 

@@ -10,27 +10,34 @@ from stages.classifier.splits import column
 
 
 def predict_logits(model: torch.nn.Module, dataset: Dataset, collator: Callable, batch_size: int) -> np.ndarray:
-    """Return the logits (N, K) of the N rows of `dataset`, in its own order, as float32 (see `sorted_logits`)."""
+    """Return the logits (N, K) of the N rows of `dataset`, in the order of the rows, as float32 (see `sorted_logits`)."""
     return sorted_logits(model, column(dataset, "length"), lambda index: dataset[index]["input_ids"], collator, batch_size)
 
 
 @torch.inference_mode()
 def sorted_logits(
-    model: torch.nn.Module, lengths: Sequence[int], token_ids: Callable[[int], list[int]], collator: Callable, batch_size: int
+    model: torch.nn.Module,
+    lengths: Sequence[int] | np.ndarray,
+    token_ids: Callable[[int], list[int]],
+    collator: Callable,
+    batch_size: int,
 ) -> np.ndarray:
-    """Return the logits (N, K) of N texts, in their own order, as float32.
+    """Return the logits (N, K) of N texts, in the order given, as float32.
 
-    The texts are run sorted by length, longest first: texts of one batch then differ little in length, and a batch that does
+    The texts are run sorted by length, longest first: texts of one batch then have similar lengths, and a batch that does
     not fit into memory fails at once. The model is left in evaluation mode.
 
     Args:
         lengths: tokens of each text, shape (N,).
         token_ids: a function from the position of a text to its token ids.
+
+    Raises:
+        ValueError: there is no text.
     """
     model.eval()
     device = next(model.parameters()).device
     order = np.argsort(-np.asarray(lengths), kind="stable")
-    logits = None
+    logits: np.ndarray | None = None
     for start in range(0, len(order), batch_size):
         indices = order[start : start + batch_size]
         batch = collator([{"input_ids": token_ids(index)} for index in indices.tolist()])
@@ -38,4 +45,6 @@ def sorted_logits(
         if logits is None:
             logits = np.empty((len(order), out.shape[1]), dtype=np.float32)
         logits[indices] = out
+    if logits is None:
+        raise ValueError("there must be at least one text, received none")
     return logits

@@ -1,4 +1,4 @@
-"""The common start of all methods: the pre-trained encoder with the same freshly drawn classification head."""
+"""The common starting point of all methods: the pre-trained encoder with the same newly initialized classification head."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ from stages.project.paths import BASE_MODEL
 def load_base_model(labels: Sequence[str], seed: int, folder: Path = BASE_MODEL) -> PreTrainedModel:
     """Return the encoder in `folder` with a head for `labels`.
 
-    The head is drawn after seeding with `seed`, so that every method starts from the same numbers. Weights are loaded in
-    float32 from safetensors only; no code of the model's author is run.
+    The head is initialized after seeding with `seed`, so that every method starts from the same numbers. Weights are loaded in
+    float32 from safetensors only; code that comes with the model is never run.
 
     Raises:
-        UserError: the folder holds no such model, or one of a family that is not supported.
+        UserError: the folder does not hold such a model, or the family is not supported.
     """
     config = read_config(folder)
     config.num_labels = len(labels)
@@ -33,14 +33,14 @@ def load_base_model(labels: Sequence[str], seed: int, folder: Path = BASE_MODEL)
 
 
 def load_classifier(folder: Path, config: PreTrainedConfig, may_be_new: Sequence[str] = ()) -> PreTrainedModel:
-    """Return the classifier whose weights lie in `folder` as safetensors.
+    """Return the classifier whose weights are in `folder` as safetensors.
 
     Args:
-        may_be_new: modules whose weights may be missing there; they are drawn at random. The library would draw any other
-            missing weight too, and train a model that is pre-trained in name only.
+        may_be_new: modules whose weights may be missing there; they are initialized at random. The library would do the same
+            with any other missing weight, and train a model that is pre-trained in name only.
 
     Raises:
-        UserError: no such weights, damaged ones, or weights of another model.
+        UserError: the weights are missing, damaged, or those of a different model.
     """
     try:
         with quiet_libraries():  # the report of a missing head would be noise: the head is meant to be new
@@ -58,10 +58,10 @@ def load_classifier(folder: Path, config: PreTrainedConfig, may_be_new: Sequence
     lost = sorted(name for name in info["missing_keys"] if set(may_be_new).isdisjoint(name.split(".")))
     if lost:
         raise UserError(
-            f"{folder}: not the weights of a {config.model_type} model: {len(lost)} of its tensors are missing, such as {lost[0]}; "
-            f"the file has {', '.join(sorted(info['unexpected_keys'])[:2]) or 'no others'} instead"
+            f"{folder}: not the weights of a {config.model_type} model: {len(lost)} of its tensors are missing, "
+            f"such as {lost[0]}; the file has {', '.join(sorted(info['unexpected_keys'])[:2]) or 'no others'} instead"
         )
-    # a pooler that the encoder was saved without belongs to the head: it has learned nothing yet
+    # a pooler that the saved encoder lacks belongs to the head: it is as untrained as the classifier
     poolers = {name.partition(".pooler.")[0] + ".pooler" for name in info["missing_keys"] if ".pooler." in name}
     model.new_pooler = min(poolers, default=None)
     return model

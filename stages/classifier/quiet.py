@@ -1,4 +1,4 @@
-"""Silence what the libraries print about things that are as they should be."""
+"""Silence library messages about things that are as intended."""
 
 import warnings
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from transformers.utils import logging as transformers_logging
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Only errors from transformers, no bars for loading and saving, no notice of a name that PEFT still uses."""
+    """Show only errors from transformers, no progress bars, and no warning about a deprecated name that PEFT still uses."""
     verbosity = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()

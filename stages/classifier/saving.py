@@ -22,32 +22,34 @@ def save_checkpoint(
 ) -> None:
     """Write weights (safetensors), configuration and tokenizer to `folder`, and nothing else.
 
-    The folder is written beside its place and moved there whole. A PEFT model saves only its own parameters and the head;
-    saved with it are the model's configuration, which names the classes, and base_model.json, which identifies the base model
-    by the hash of its weights.
+    The folder is written beside its place and then moved there. A PEFT model saves only its own parameters and the head, and
+    with them the model's configuration, which names the classes, and base_model.json, which identifies the base model by the
+    hash of its weights.
 
     Args:
-        max_length: tokens to which training cut its texts. It is saved as the tokenizer's `model_max_length`, so that
-            `tokenizer(texts, truncation=True)` does the same wherever the folder is loaded. `tokenizer` itself stays as it is.
+        max_length: number of tokens to which training truncated texts. It is saved as the tokenizer's `model_max_length`, so
+            that `tokenizer(texts, truncation=True)` does the same wherever the folder is loaded; `tokenizer` itself is unchanged.
 
     Raises:
-        UserError: the disk is full or may not be written.
+        UserError: the disk is full or not writable.
     """
     try:
         with replaced_folder(folder) as temporary:
             with quiet_libraries():
-                model.save_pretrained(temporary)
+                model.save_pretrained(str(temporary))
             if isinstance(model, PeftModel):
-                model.get_base_model().config.save_pretrained(temporary)
+                encoder = model.get_base_model()
+                assert isinstance(encoder, PreTrainedModel)
+                encoder.config.save_pretrained(temporary)
                 (temporary / "README.md").unlink(missing_ok=True)  # PEFT's model card, which is a blank form
                 base = Path(model.active_peft_config.base_model_name_or_path)
                 write_json(temporary / BASE_RECORD, {"path": base.as_posix(), "weights_sha256": weights_sha256(base)})
-            _cut_to(tokenizer, max_length).save_pretrained(temporary)
+            _truncating_to(tokenizer, max_length).save_pretrained(temporary)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{folder}: the model could not be saved: {error}; make room and run the stage again") from None
 
 
-def _cut_to(tokenizer: PreTrainedTokenizerBase, max_length: int | None) -> PreTrainedTokenizerBase:
+def _truncating_to(tokenizer: PreTrainedTokenizerBase, max_length: int | None) -> PreTrainedTokenizerBase:
     if max_length is None:
         return tokenizer
     tokenizer = copy.deepcopy(tokenizer)

@@ -8,7 +8,7 @@ def classification_scores(labels: np.ndarray, predictions: np.ndarray, num_class
     """Return accuracy and macro-averaged precision, recall and F1.
 
     Macro F1 is the unweighted mean over the classes of F1_k = 2 TP_k / (2 TP_k + FP_k + FN_k). Every class counts,
-    also one that neither `labels` nor `predictions` contains; a ratio without cases is 0.
+    even one that neither `labels` nor `predictions` contains; a ratio with denominator 0 is 0.
 
     Args:
         labels, predictions: class indices, shape (N,), in 0..num_classes-1.

@@ -20,7 +20,7 @@ def load_split(name: str) -> Dataset:
     """Return one tokenized split, mapped from disk without copying it into memory.
 
     Args:
-        name: "train", "validation", "test" or "transfer_" and the name of a transfer set.
+        name: "train", "validation", "test", or "transfer_" followed by the name of a transfer set.
 
     Columns: text, label (class index), input_ids (at most `data.max_length` tokens, unpadded), length (tokens).
 
@@ -33,13 +33,13 @@ def load_split(name: str) -> Dataset:
     try:
         return Dataset.from_file(str(path))
     except (ArrowInvalid, OSError) as error:
-        raise UserError(f"{path}: no table of tokenized texts ({error}); run the stage prepare again") from None
+        raise UserError(f"{path}: not a table of tokenized texts ({error}); run the stage prepare again") from None
 
 
 def column(rows: Dataset, name: str) -> np.ndarray:
     """Return a column of numbers, shape (N,), in the type that it has on disk.
 
-    `rows[name]` would make a Python object of every number: 11 seconds of them for 700,000 rows.
+    `rows[name]` would create a Python object for every number, which takes 11 seconds for 700,000 rows.
     """
     return rows.with_format("arrow")[name][:].to_numpy()
 
@@ -54,7 +54,7 @@ def load_labels() -> list[str]:
 
 
 def load_transfer_names() -> list[str]:
-    """Return the names of the transfer sets, which no method trains on; none for data of the user's own."""
+    """Return the names of the transfer sets, which no method trains on; none for user data."""
     return _names("transfer")
 
 
@@ -65,9 +65,7 @@ def _names(kind: str) -> list[str]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run the stage prepare first") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path}: no list of {kind} in it ({type(error).__name__}: {error}); run the stage prepare again"
-        ) from None
+        raise UserError(f"{path}: has no list of {kind} ({type(error).__name__}: {error}); run the stage prepare again") from None
     return names
 
 
@@ -75,7 +73,7 @@ def load_tokenizer(folder: Path = BASE_MODEL) -> PreTrainedTokenizerBase:
     """Return the tokenizer saved in `folder`.
 
     Raises:
-        UserError: there is none, it has no vocabulary, or no token to pad with.
+        UserError: there is none, or it has no vocabulary or no padding token.
     """
     if not folder.is_dir():  # transformers would look for a model of that name on the Hub
         raise UserError(f"{folder}: no such folder; run the stage fetch first")
@@ -84,7 +82,7 @@ def load_tokenizer(folder: Path = BASE_MODEL) -> PreTrainedTokenizerBase:
     except Exception as error:  # a damaged file makes the tokenizers library raise a bare Exception
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise UserError(f"{folder}: no tokenizer can be loaded from there ({reason})") from error
-    if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what transformers makes of a folder without a vocabulary
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):  # transformers builds this from a folder without a vocabulary
         raise UserError(f"{folder}: its tokenizer knows no words; save tokenizer.json or the vocabulary there too")
     if tokenizer.pad_token is None:
         raise UserError(f"{folder}: its tokenizer has no padding token; set pad_token and save the tokenizer again")

@@ -1,1 +1,1 @@
-"""From labels and predictions to scores with intervals, paired comparisons, tables and figures, without any model."""
+"""The stage evaluate: predicts with the saved models; scores with intervals, paired comparisons, tables and figures."""

@@ -1,4 +1,4 @@
-"""The figures of the evaluation: confusion matrix, F1 against trainable parameters, learning curves."""
+"""The evaluation's figures: confusion matrix, F1 against trainable parameters, learning curves."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 from stages.presentation.figures import METHOD_COLOURS, METHOD_MARKERS, house_style, new_figure
 from stages.presentation.titles import METHOD_LABELS
 
-_MOST_ANNOTATED = 12  # classes; numbers in the cells of a larger matrix would overlap
+_MOST_ANNOTATED = 12  # classes; in a larger matrix the numbers in the cells would overlap
 _MOST_NAMED = 40  # classes whose names fit along the axes
 _LONGEST_NAME = 24  # characters
 _LONGEST_LEVEL_NAME = 11  # characters that fit below one cell without turning the name
@@ -23,7 +23,7 @@ _INK = "#222222"
 def confusion_figure(matrix: np.ndarray, class_names: Sequence[str], title: str) -> Figure:
     """Draw a confusion matrix (K, K) of counts, a row per actual class.
 
-    The colour is the share of the actual class, on a scale from 0 to 1 that is the same in every such figure; the
+    The colour is the share of the actual class, on a fixed scale from 0 to 1 so that matrices can be compared; the
     cells also give count and percent. A class without texts has an empty row.
     """
     num_classes = len(class_names)
@@ -48,18 +48,18 @@ def confusion_figure(matrix: np.ndarray, class_names: Sequence[str], title: str)
 
 
 def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
-    """Class names along both axes; too long ones are cut, too many are left out and the axes keep plain numbers."""
+    """Write the class names along both axes, long ones shortened; with too many classes the axes keep their numbers."""
     if len(class_names) > _MOST_NAMED:
         return
     names = [name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…" for name in class_names]
     level = max(map(len, names)) <= _LONGEST_LEVEL_NAME and len(names) <= _MOST_ANNOTATED
-    # A class name is the user's text: a dollar sign in it must not start a formula.
+    # class names come from the user: a dollar sign in one must not start a formula
     axes.set_xticks(range(len(names)), names, parse_math=False, rotation=0 if level else 90)
     axes.set_yticks(range(len(names)), names, parse_math=False)
 
 
 def _write_cells(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
-    """Count and row percent into each cell, light on dark and dark on light."""
+    """Write count and row percent into each cell, light on dark and dark on light."""
     for (row, column), count in np.ndenumerate(matrix):
         share = shares[row, column]
         if not np.isnan(share):
@@ -78,11 +78,11 @@ def tradeoff_figure(metrics: Mapping[str, Mapping[str, float]], confidence: floa
     ordered = sorted(metrics.items(), key=lambda item: item[1]["trainable_parameters"])
     counts = [m["trainable_parameters"] for _, m in ordered]
     for place, (method, m) in enumerate(ordered):
-        # Both ends of a percentile interval may lie on one side of the estimate; a bar cannot have a negative length.
+        # a percentile interval can lie entirely on one side of the estimate; a bar cannot have a negative length
         bar = [[max(m["f1"] - m["f1_low"], 0)], [max(m["f1_high"] - m["f1"], 0)]]
         at = (m["trainable_parameters"], m["f1"])
-        style = {"color": METHOD_COLOURS[method], "fmt": METHOD_MARKERS[method], "markersize": 8, "capsize": 5}
-        axes.errorbar(*at, yerr=bar, **style)
+        colour = METHOD_COLOURS[method]
+        axes.errorbar(*at, yerr=bar, color=colour, fmt=METHOD_MARKERS[method], markersize=8, capsize=5)
         right = _has_room_right(counts, place)
         axes.annotate(
             f"{METHOD_LABELS[method]}\n{at[0]:,}\n({m['trainable_percent']:.2f} %)",
@@ -91,7 +91,7 @@ def tradeoff_figure(metrics: Mapping[str, Mapping[str, float]], confidence: floa
             textcoords="offset points",
             ha="left" if right else "right",
             va="center",
-            color=METHOD_COLOURS[method],
+            color=colour,
         )
     _logarithmic_counts(axes, counts)
     axes.margins(y=0.1)
@@ -100,15 +100,15 @@ def tradeoff_figure(metrics: Mapping[str, Mapping[str, float]], confidence: floa
     return figure
 
 
-def _has_room_right(counts: Sequence[int], place: int) -> bool:
-    """Whether the wider gap on the logarithmic axis is right of the point `place` of the ascending `counts`."""
+def _has_room_right(counts: Sequence[float], place: int) -> bool:
+    """Whether, on a logarithmic axis, the gap right of point `place` of the ascending `counts` is at least the left one."""
     if place in (0, len(counts) - 1):
         return place > 0
     return counts[place + 1] * counts[place - 1] >= counts[place] ** 2
 
 
-def _logarithmic_counts(axes: Axes, counts: Sequence[int]) -> None:
-    """A logarithmic axis labelled 100 k, 1 M with room for names at both ends; over few decades 2 and 5 as well."""
+def _logarithmic_counts(axes: Axes, counts: Sequence[float]) -> None:
+    """Make the axis logarithmic, labelled 100 k, 1 M (over few decades also 200 k, 500 k), with room for names at both ends."""
     low, high = math.log10(min(counts)), math.log10(max(counts))
     room = 0.4 * max(high - low, 0.5)
     axes.set_xscale("log")
@@ -120,8 +120,8 @@ def _logarithmic_counts(axes: Axes, counts: Sequence[int]) -> None:
 
 
 @house_style()
-def learning_curves_figure(curves: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, int]) -> Figure:
-    """Draw validation macro F1 and training loss over the epochs, a line per method.
+def learning_curves_figure(curves: Mapping[str, pd.DataFrame], best_epochs: Mapping[str, float]) -> Figure:
+    """Draw validation macro F1 and training loss over the epochs, one line per method.
 
     `curves` holds columns epoch, f1 and train_loss; a ring marks the epoch whose weights were kept.
     """

@@ -2,16 +2,15 @@
 
 The percentile bootstrap of Efron and Tibshirani (An Introduction to the Bootstrap, 1993, chapter 13): draw N of the N
 test texts with replacement, compute the score on them, repeat, and take quantiles of the scores. For two methods both
-scores are computed on the *same* drawn texts and subtracted, so that what makes a text hard for both cancels (Koehn,
+scores are computed on the *same* drawn texts and subtracted, so that the difficulty of a text for both cancels (Koehn,
 EMNLP 2004; Berg-Kirkpatrick, Burkett and Klein, EMNLP-CoNLL 2012).
 
-Macro F1 depends on a sample only through how often each combination of label and predictions occurs. Under drawing rows
-with replacement these counts are exactly multinomial over the observed combinations ("cells"), with their shares as
-probabilities. Drawing the counts costs J binomial draws per resample instead of N rows, J <= N being the number of
+Macro F1 depends on a sample only through how often each combination of label and predictions occurs. When rows are drawn
+with replacement, these counts are exactly multinomial over the observed combinations ("cells"), with their shares as
+probabilities. Drawing the counts costs J binomial draws per resample instead of N rows, where J <= N is the number of
 cells: a handful for two classes.
 
-The intervals speak of the texts that might have been in the test set, not of the seeds
-that might have trained the model.
+The intervals describe the variation between possible test sets, not between the seeds of training.
 
 Letters: N texts, K classes, M methods, J cells, S resamples.
 """
@@ -22,12 +21,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-_BLOCK = 2**21  # numbers held at once: 16 MiB of counts, whatever J, K and S are
+_BLOCK = 2**21  # numbers in memory at once: 16 MiB of counts, whatever J, K and S are
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How intervals are made: `samples` resamples, drawn from `seed`; `confidence` of the scores lie inside."""
+    """How intervals are computed: from `samples` resamples drawn with `seed`; a share `confidence` of the scores lies inside."""
 
     samples: int
     confidence: float
@@ -44,7 +43,7 @@ class Cells:
 
 
 def joint_cells(labels: np.ndarray, predictions: Sequence[np.ndarray]) -> Cells:
-    """Count the combinations of `labels` (N,) with M `predictions` (N,) each: only those that occur, in sorted order.
+    """Count the combinations of `labels` (N,) and M `predictions` (N,): only those that occur, in sorted order.
 
     Raises:
         ValueError: there are no rows, or the arrays differ in length.
@@ -58,8 +57,8 @@ def joint_cells(labels: np.ndarray, predictions: Sequence[np.ndarray]) -> Cells:
 def macro_f1(counts: np.ndarray, labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> np.ndarray:
     """Return the macro F1 (S,) of S tables of cell counts (S, J), given label and prediction of each cell, both (J,).
 
-    F1_k = 2 TP_k / (2 TP_k + FP_k + FN_k), where the denominator is how often k was the label plus how often it was the
-    prediction; a class that occurs as neither scores 0, and the mean runs over all `num_classes`, as in
+    F1_k = 2 TP_k / (2 TP_k + FP_k + FN_k), where the denominator is the number of times that k is the label plus the number
+    of times that it is the prediction. A class that is neither scores 0, and the mean is over all `num_classes`, as in
     `stages.classifier.scores`.
     """
     cells = np.arange(len(labels))
@@ -74,7 +73,7 @@ def macro_f1(counts: np.ndarray, labels: np.ndarray, predictions: np.ndarray, nu
 
 
 def resampled_f1(labels: np.ndarray, predictions: Sequence[np.ndarray], num_classes: int, samples: int, seed: int) -> np.ndarray:
-    """Return macro F1 (M, S) of M methods on S resamples; a column holds all methods on the same resample."""
+    """Return macro F1 (M, S) of M methods on S resamples; a column has all methods on the same resample."""
     cells = joint_cells(labels, predictions)
     blocks = [
         [macro_f1(counts, cells.labels, predicted, num_classes) for predicted in cells.predictions]
@@ -94,14 +93,14 @@ def f1_difference_interval(
 ) -> tuple[float, float]:
     """Return the paired percentile bootstrap interval (low, high) of macro F1(`predictions`) - macro F1(`reference`).
 
-    The cells hold these two methods only, so that a method's numbers do not move when a third one is trained anew.
+    The cells combine only these two methods, so that retraining a third one does not change the interval.
     """
     ours, theirs = resampled_f1(labels, [predictions, reference], num_classes, bootstrap.samples, bootstrap.seed)
     return _percentile_interval(ours - theirs, bootstrap.confidence)
 
 
 def _resampled_counts(counts: np.ndarray, num_classes: int, samples: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield multinomial counts (S_i, J), the S_i summing to `samples`; where the blocks end changes no number."""
+    """Yield multinomial counts (S_i, J), with sum of S_i = `samples`; the size of the blocks does not change the numbers."""
     generator = np.random.Generator(np.random.PCG64(seed))
     total = int(counts.sum())
     rows = max(1, _BLOCK // max(len(counts), num_classes))

@@ -7,9 +7,9 @@ from scipy.stats import binomtest
 def mcnemar_p(labels: np.ndarray, predictions: np.ndarray, reference: np.ndarray) -> float:
     """Return the two-sided exact p-value of McNemar's test (Psychometrika 12, 1947) for two predictions of N labels.
 
-    Only the discordant texts speak: b that `predictions` alone gets right and c that `reference` alone gets right. If
-    both methods err equally often, b is Binomial(b + c, 1/2), and p = min(1, 2 P(X <= min(b, c))). Without discordant
-    texts p = 1. The test compares accuracies; the interval of the F1 difference is a separate statement.
+    Only discordant texts count: b that `predictions` alone gets right and c that `reference` alone gets right. If both
+    methods err equally often, b is Binomial(b + c, 1/2), and p = min(1, 2 P(X <= min(b, c))). Without discordant texts
+    p = 1. The test compares accuracies, not F1.
     """
     right = predictions == labels
     reference_right = reference == labels

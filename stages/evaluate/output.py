@@ -1,4 +1,4 @@
-"""Write what the evaluation leaves: metric files, classification reports, confusion matrices and figures."""
+"""Write the results of the evaluation: metric files, classification reports, confusion matrices and figures."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,7 +27,7 @@ def write_evaluation(
     checkpoint_bytes: Mapping[str, int],
     curves: Mapping[str, pd.DataFrame],
 ) -> str:
-    """Write all results of the methods in `test.by_method` and return what is to be printed.
+    """Write all results of the methods in `test.by_method` and return the text to print.
 
     Args:
         training: per method, what training recorded (metrics/training/{method}.json).
@@ -51,7 +51,7 @@ def write_evaluation(
 
 
 def _write_confusion(method: str, labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str]) -> str:
-    """Write the confusion matrix as figure and as a row per text, which DVC counts itself; return it as text."""
+    """Write the confusion matrix as a figure and as one row per text, which DVC counts itself; return it as text."""
     pairs = zip(labels, predictions, strict=True)
     named = ((class_names[actual], class_names[predicted]) for actual, predicted in pairs)
     write_csv(CONFUSION / f"{method}.csv", ["actual", "predicted"], named)

@@ -1,4 +1,4 @@
-"""The metric file of one method, from predictions and from what its training recorded."""
+"""The metrics of one method, from its predictions and from what its training recorded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,9 +38,9 @@ def method_metrics(
     training: Mapping[str, float],
     checkpoint_bytes: int,
 ) -> dict[str, float]:
-    """Return the metrics of `method`, in the order in which they are written.
+    """Return the metrics of `method`, in the order of the metric file.
 
-    Accuracy, precision, recall and F1 are shares in 0..1 on `test`, the last three averaged over the classes (macro);
+    Accuracy, precision, recall and F1 on `test` are between 0 and 1, the last three averaged over the classes (macro);
     `f1_minus_full*` and `mcnemar_p` compare with full fine-tuning on the same texts (0, 0, 0 and 1 for full fine-tuning
     itself); `transfer_{name}_f1` is the macro F1 on each set in `transfer`.
 
@@ -64,7 +64,7 @@ def method_metrics(
 
 
 def _quality(method: str, test: Predicted, num_classes: int, bootstrap: Bootstrap) -> dict[str, float]:
-    """Scores on the test set with their intervals, alone and against full fine-tuning."""
+    """Return scores on the test set with their intervals, and the difference from full fine-tuning with its interval."""
     predictions, reference = test.by_method[method], test.by_method[REFERENCE]
     scores = classification_scores(test.labels, predictions, num_classes)
     reference_f1 = classification_scores(test.labels, reference, num_classes)["f1"]
@@ -81,5 +81,5 @@ def _quality(method: str, test: Predicted, num_classes: int, bootstrap: Bootstra
 
 
 def _rounded(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Floats to six decimals, for readable diffs, and never -0.0; integers as they are."""
+    """Round floats to six decimals, for readable diffs, and turn -0.0 into 0.0; leave integers as they are."""
     return {key: round(value, 6) + 0.0 if isinstance(value, float) else value for key, value in metrics.items()}

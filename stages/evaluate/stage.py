@@ -1,9 +1,4 @@
-"""python -m stages.evaluate
-
-Reads the saved models, the test set and the transfer sets, predicts each set once per method, and writes the metric
-files metrics/{full,lora,adapter}.json, the classification reports, the confusion matrices and the figures. This is the
-only place where the quality of a model on the test set is looked at.
-"""
+"""Predict the test set and the transfer sets with each saved model, and write what the evaluation says of them."""
 
 from collections.abc import Mapping
 
@@ -48,12 +43,12 @@ def main() -> None:
 
 
 def training_records() -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
-    """Return, per method, the numbers and the learning curve that its training left."""
+    """Return, per method, the numbers and the learning curve that its training wrote."""
     try:
         numbers = {method: read_json(TRAINING_METRICS / f"{method}.json") for method in METHODS}
         curves = {method: pd.read_csv(LEARNING_CURVES / f"{method}.csv") for method in METHODS}
     except FileNotFoundError as error:
-        raise UserError(f"{error.filename}: no such file; `dvc repro evaluate` trains what is missing") from None
+        raise UserError(f"{error.filename}: no such file; run `dvc repro evaluate`, which also trains what is missing") from None
     return numbers, curves
 
 
@@ -61,7 +56,7 @@ def predict(sets: Mapping[str, Dataset], num_classes: int, params: Params) -> di
     """Return the classes that each method predicts for each data set; a checkpoint is loaded once, from disk."""
     device = pick_device()
     collator = make_collator(load_tokenizer())
-    classes = {name: {} for name in sets}
+    classes: dict[str, dict[str, np.ndarray]] = {name: {} for name in sets}
     with tqdm(total=len(METHODS) * len(sets), unit="set", disable=None) as progress:
         for method in METHODS:
             model = load_checkpoint(MODELS / method, acceleration=params.train.acceleration).to(device)
@@ -74,20 +69,20 @@ def predict(sets: Mapping[str, Dataset], num_classes: int, params: Params) -> di
 
 
 def classes_of(logits: np.ndarray, num_classes: int, method: str) -> np.ndarray:
-    """Return the class (N,) of the largest of the K logits in each row of `logits` (N, K), the first of equal ones.
+    """Return the class (N,) with the largest of the K logits in each row of `logits` (N, K); of equal ones the first.
 
     Raises:
-        UserError: the checkpoint knows another number of classes than the data, or some logits are not finite.
+        UserError: the model and the data differ in the number of classes, or some logits are not finite.
     """
     if logits.shape[1] != num_classes:
         raise UserError(
-            f"{MODELS / method}: a model of {logits.shape[1]} classes was found, but the data has {num_classes}; "
+            f"{MODELS / method}: the model has {logits.shape[1]} classes, but the data has {num_classes}; "
             f"train it on this data: dvc repro train_{method}"
         )
     broken = int(np.sum(~np.isfinite(logits).all(axis=1)))
     if broken:
         raise UserError(
             f"{MODELS / method}: {broken} of {len(logits)} texts have logits that are not finite; "
-            f"a lower train.learning_rate.{method} may keep training from diverging"
+            f"training probably diverged, try a lower train.learning_rate.{method}"
         )
     return logits.argmax(axis=1)

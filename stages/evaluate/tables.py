@@ -1,4 +1,4 @@
-"""What the evaluation prints and the classification report as text."""
+"""What the evaluation prints, and the classification report."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,18 +8,18 @@ from sklearn.metrics import classification_report
 from stages.evaluate.results import REFERENCE
 from stages.presentation.titles import METHOD_LABELS
 
-_WIDEST_MATRIX = 20  # classes; a wider matrix is unreadable on a terminal and stands in plots/confusion only
+_WIDEST_MATRIX = 20  # classes; a wider matrix is unreadable in a terminal and is in plots/confusion only
 
 
 def report_text(method: str, labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str]) -> str:
-    """Return scikit-learn's classification report of the test set, below a line that says what it is about."""
+    """Return scikit-learn's classification report of the test set, below a line with the method and the number of rows."""
     classes = {"labels": np.arange(len(class_names)), "target_names": list(class_names)}
     body = classification_report(labels, predictions, **classes, digits=4, zero_division=0)
     return f"{METHOD_LABELS[method]} on the test set, {len(labels)} rows\n\n{body}"
 
 
 def confusion_text(matrix: np.ndarray, class_names: Sequence[str]) -> str:
-    """Return a confusion matrix (K, K) of counts as text: a row per actual class, its recall at the end."""
+    """Return a confusion matrix (K, K) of counts as text: one row per actual class, with its recall at the end."""
     if len(class_names) > _WIDEST_MATRIX:
         return f"(a matrix of {len(class_names)} classes is too wide to print)"
     totals = matrix.sum(axis=1)
@@ -29,7 +29,7 @@ def confusion_text(matrix: np.ndarray, class_names: Sequence[str]) -> str:
 
 
 def summary_text(metrics: Mapping[str, Mapping[str, float]], confidence: float) -> str:
-    """Return a line per method: macro F1 and its difference from full fine-tuning, with intervals, and the sizes."""
+    """Return one line per method: macro F1 and its difference from full fine-tuning, with intervals, and sizes."""
     share = f"{100 * confidence:g} %"
     header = ["method", "macro F1", share, "minus full", share, "trainable", "checkpoint MiB"]
     rows = []

@@ -1,1 +1,1 @@
-"""What exporting is made of: folders that load without this project, and their model cards."""
+"""Exporting: folders that load without this project, and their model cards."""

@@ -1,108 +1,187 @@
-"""The model card of an exported folder: that of its training, with test scores and the code that loads this folder."""
+"""The model card of an exported folder: what the model was made from and how, how well it does, and what it is not for.
+
+The bytes depend on the facts alone: no date, no path of the machine, nothing measured with a clock.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
-from stages.classifier.saving import CARD
-from stages.export.training_card import AS_TRAINED, DATA, LOADING, SCORED, model_index, score_table
-from stages.export.usage import fenced, peft_code, plain_code
-from stages.presentation.markdown import document, parse_document, plain, table
-from stages.project.errors import UserError
-from stages.project.files import content_hash, read_json
-from stages.project.paths import METRICS, PROVENANCE
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # documented; the package has no __all__
 
-MARK = "exported_from"  # the key of the front matter by which an export knows a folder that it may replace
+from stages.export.facts import SCORES, CardFacts, TestScores
+from stages.export.terms import base_name, data_name, data_source, licence
+from stages.export.usage import loading_code
+from stages.presentation.markdown import plain, table
+from stages.project.schema import Params
+
+MARK = "exported_from"  # the key of the front matter by which an export recognizes a folder that it may replace
 MODULE = "bottleneck_adapter"
+TITLES = {"full": "Full fine-tuning of", "lora": "LoRA fine-tuning of", "adapter": "Bottleneck adapter for"}
 FORMS = {
     "full": "This folder loads with transformers alone.",
-    "lora": "LoRA's update is folded into the weights, W + (alpha / r) B A, so this folder loads with transformers alone and is "
+    "lora": "LoRA's update is merged into the weights, W + (alpha / r) B A, so this folder loads with transformers alone and is "
     "as fast as the base model.",
-    "adapter": "A nonlinearity stands inside the adapter, so no weight of the base model can absorb it: transformers alone "
-    f"cannot load this folder. It needs PEFT and the adapter's class, which lies here as `{MODULE}.py` (code that you run: "
-    "read it first, it is short); the base model's weights lie in `base/`.",
+    "adapter": "A nonlinearity is inside the adapter, so no weight of the base model can absorb it: transformers alone "
+    f"cannot load this folder. It needs PEFT and the adapter's class, which is here as `{MODULE}.py` (code that you run: "
+    "read it first, it is short); the base model's weights are in `base/`.",
 }
+AS_TRAINED = (
+    "Training read its texts in Unicode form NFC, with single spaces between words and none around; prepare yours the same way."
+)
 
 
-@dataclass(frozen=True)
-class TestScores:
-    """What `evaluate` measured: metrics/{method}.json, level of its intervals, and rows of the test set if they are known."""
+def model_card(facts: CardFacts) -> str:
+    """Return README.md of an exported folder: front matter as the Hugging Face Hub reads it, and the card in Markdown."""
+    shown = ", ".join(map(plain, facts.labels))
+    sections = {
+        "Data": f"{data_source(facts.params)}\n\n{rows_table(facts)}",
+        "Training": training_table(facts),
+        "Scores": scores(facts),
+        "How to load it": "From the folder that contains this one:\n\n"
+        f"```python\n{loading_code(facts.method, MODULE)}```\n\n{AS_TRAINED}",
+        "What it is not for": limits(facts.params),
+        "Licence": licence(facts.params, facts.base),
+    }
+    text = [
+        f"# {TITLES[facts.method]} {plain(base_name(facts.params))}: {shown}",
+        f"A classifier of texts into {len(facts.labels)} classes ({shown}), trained by the stage `train_{facts.method}`. "
+        f"{FORMS[facts.method]}",
+        *(f"## {name}\n\n{content}" for name, content in sections.items()),
+    ]
+    front = card_data(facts).to_yaml(line_break="\n")
+    return str(ModelCard(f"---\n{front}\n---\n\n" + "\n\n".join(text) + "\n"))
 
-    __test__ = False  # no test class, whatever pytest makes of the name
-    metrics: dict[str, float]
-    confidence: float
-    rows: int | None
 
+def card_data(facts: CardFacts) -> ModelCardData:
+    """The front matter; `license` is "unknown" where nobody has said, a value that the Hub knows.
 
-def read_test_scores(folder: Path) -> TestScores | None:
-    """Return the test scores of the model in `folder` (models/{method}), or None if there are none of these very weights.
-
-    metrics/{method}.json does not say of which weights it speaks; metrics/provenance/evaluate.json has the hash of the folder
-    that was measured.
+    `base_model` is missing if its folder's name could not be a repository's, which the Hub would refuse.
     """
+    merged = facts.method != "adapter"
+    base, extra = base_name(facts.params), dict(facts.base.license_extra)
+    named = is_repo_name(base)
+    data = ModelCardData(
+        library_name="transformers" if merged else "peft",
+        base_model=base if named else None,
+        pipeline_tag="text-classification",
+        license=facts.base.license or "unknown",
+        license_name=extra.get("license_name"),
+        license_link=extra.get("license_link"),
+        language=facts.base.language,
+        metrics=list(SCORES),
+        model_name=facts.method,
+        eval_results=eval_results(facts),
+    )
+    if named:
+        data["base_model_relation"] = "finetune" if merged else "adapter"
+    data[MARK] = f"models/{facts.method}"
+    return data
+
+
+def eval_results(facts: CardFacts) -> list[EvalResult]:
+    """Scores in the form in which the Hub shows them: on test if these weights were evaluated, else on validation."""
+    split, values = ("test", facts.test.metrics) if facts.test else ("validation", facts.validation)
+    data = data_name(facts.params)
+    return [
+        EvalResult(
+            task_type="text-classification",
+            task_name="Text classification",
+            dataset_type=data,
+            dataset_name=data,
+            dataset_split=split,
+            metric_type=key,
+            metric_name=title,
+            metric_value=round(values[key], 6),
+        )
+        for key, title in SCORES.items()
+    ]
+
+
+def is_repo_name(name: str) -> bool:
+    """Whether the Hub allows `name` for a repository."""
     try:
-        inputs = read_json(PROVENANCE / "evaluate.json")["inputs"]
-        if inputs[folder.as_posix()] != content_hash(folder):
-            return None
-        metrics, confidence = read_json(METRICS / f"{folder.name}.json"), float(inputs["parameter evaluate.confidence"])
-        rows = read_json(METRICS / "data.json").get("test_rows")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    return TestScores(metrics, confidence, rows)
+        validate_repo_id(name)
+    except HFValidationError:
+        return False
+    return True
 
 
-def exported_card(folder: Path, test: TestScores | None) -> str:
-    """Return the model card for what the checkpoint `folder` (models/{method}) is exported as.
-
-    Raises:
-        UserError: the checkpoint has no model card, or another one than the train stages write.
-    """
-    method = folder.name
-    try:
-        front, title, sections = parse_document((folder / CARD).read_text(encoding="utf-8"))
-        data = front["model-index"][0]["results"][0]["dataset"]["name"]
-        if not {DATA, SCORED, LOADING} <= set(sections):
-            raise ValueError(f"its sections are {', '.join(sections)}")
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise UserError(
-            f"{folder / CARD}: no model card of a training ({type(error).__name__}: {error}); it is written with the weights: "
-            f"`dvc repro train_{method}` writes both"
-        ) from None
-    if method != "adapter":
-        front |= {"library_name": "transformers", "base_model_relation": "finetune"}
-    front[MARK] = folder.as_posix()
-    sections[""] += f" {FORMS[method]}"
-    sections[LOADING] = f"From the folder that this one lies in:\n\n{fenced(loading_code(method))}\n\n{AS_TRAINED}"
-    if test:
-        front["model-index"] = model_index(method, data, "test", test.metrics)
-        sections[SCORED] += f"\n\n{test_section(test)}"
-    else:
-        sections[SCORED] += "\n\nNo scores on the test set: these weights were not measured (`dvc repro evaluate` does it)."
-    return document(front, title, sections)
+def rows_table(facts: CardFacts) -> str:
+    """Rows by split, in all and of each class with its share."""
+    if not facts.rows:
+        return "How many rows each class has is not recorded."
+    lines = []
+    for split, numbers in facts.rows.items():
+        total = sum(numbers)
+        lines.append([split, f"{total:,}", *(f"{n:,} ({100 * n / max(total, 1):.1f} %)" for n in numbers)])
+    return table(["split", "rows", *map(plain, facts.labels)], lines)
 
 
-def loading_code(method: str) -> str:
-    if method != "adapter":
-        return plain_code(method)
-    first = f'import sys\n\nsys.path.insert(0, "adapter")\nimport {MODULE}  # makes PEFT know the adapter\n'
-    return peft_code("adapter", "adapter/base", first)
+def training_table(facts: CardFacts) -> str:
+    """What determined the training, a line each."""
+    params, training = facts.params, facts.training
+    train, awp, mixout = params.train, params.awp, params.mixout
+    own = {
+        "full": "full fine-tuning: every weight of encoder and head is trained",
+        "lora": f"LoRA: rank {params.peft.rank}, alpha {params.peft.alpha:g}, dropout {params.peft.dropout:g}, "
+        "on all attention projections",
+        "adapter": f"adapter: bottleneck {params.peft.bottleneck}, GELU, one in each feed-forward block",
+    }
+    processes = f" on each of {training['processes']} processes" if training["processes"] > 1 else ""
+    counts = (
+        f"{training['trainable_body_parameters']:,} in the encoder, {training['trainable_head_parameters']:,} in the head: "
+        f"{training['trainable_parameters']:,} of {training['total_parameters']:,} ({training['trainable_percent']:.2f} %)"
+    )
+    lines = {
+        "method": own[facts.method],
+        "trained parameters": counts,
+        "texts are cut to": f"{params.data.max_length} tokens",
+        "learning rate": f"{training['learning_rate']:g}, warm-up {100 * train.warmup_fraction:g} % of the steps",
+        "batch": f"{train.batch_size} texts per optimizer step, in micro-batches of {training['micro_batch_size']}{processes}",
+        "epochs": f"at most {train.epochs}, fewer after {train.patience} without a better validation macro F1; "
+        f"trained: {training['epochs_trained']}, kept: {training['best_epoch']}",
+        "weight decay, largest gradient norm": f"{train.weight_decay:g}, {train.max_grad_norm:g}",
+        "class weights": train.class_weights,
+        "AWP": f"epsilon {awp.epsilon:g}, from {awp.window_start:g} to {awp.window_end:g} of each epoch" if awp.enabled else "no",
+        "mixout": f"p {mixout.p:g}, on the head" if mixout.enabled else "no",
+        "seed": str(params.seed),
+    }
+    return table(["what", "value"], lines.items())
 
 
-def test_section(test: TestScores) -> str:
+def scores(facts: CardFacts) -> str:
+    """Scores on validation, and those on the test set if they are of these weights."""
+    text = score_table("validation", facts.validation)
+    text += "\n\nThe epoch was chosen by this macro F1, so it is slightly optimistic."
+    if facts.test is None:
+        return text + "\n\nNo scores on the test set: these weights were not evaluated (`dvc repro evaluate` does it)."
+    return f"{text}\n\n{scores_on_test(facts.test, facts.params.evaluate.confidence)}"
+
+
+def score_table(split: str, values: Mapping[str, float]) -> str:
+    return table([f"on {split}", "value"], [[name, f"{values[key]:.4f}"] for key, name in SCORES.items()])
+
+
+def scores_on_test(test: TestScores, confidence: float) -> str:
     """Scores on the test set with the interval of macro F1, and macro F1 on the transfer sets."""
     metrics = test.metrics
     of = f" of {test.rows:,} texts" if test.rows else ""
     text = score_table("the test set", metrics) + (
         f"\n\nThe test set{of} was used once, after training. Macro F1 lies between {metrics['f1_low']:.3f} and "
-        f"{metrics['f1_high']:.3f} ({100 * test.confidence:g} % bootstrap interval)."
+        f"{metrics['f1_high']:.3f} ({100 * confidence:g} % bootstrap interval)."
     )
-    transfer = _transfer(metrics)
-    if transfer:
-        rows = [[plain(name), f"{value:.4f}"] for name, value in transfer.items()]
+    if test.transfer:
+        rows = [[plain(name), f"{value:.4f}"] for name, value in test.transfer.items()]
         text += "\n\nOn other kinds of text, none of which was in training:\n\n" + table(["texts", "macro F1"], rows)
     return text
 
 
-def _transfer(metrics: Mapping[str, float]) -> dict[str, float]:
-    names = (key.removeprefix("transfer_").removesuffix("_f1") for key in metrics if key.startswith("transfer_"))
-    return {name: metrics[f"transfer_{name}_f1"] for name in names}
+def limits(params: Params) -> str:
+    """Where it does not hold, and what its numbers are not."""
+    return (
+        "- It was trained on texts of one kind. How it does on other kinds, topics or languages is unknown unless it is listed "
+        "under Scores, and every text, whatever it says, gets one of these classes.\n"
+        f"- Its probabilities are not calibrated, and it reads only the first {params.data.max_length} tokens of a text.\n"
+        "- Do not let it decide anything about people without a person reviewing the decision."
+    )

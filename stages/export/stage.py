@@ -1,15 +1,11 @@
-"""python -m stages.export [--method lora] [--to exported]
-
-Writes what the train stages left in models/ to folders that need nothing of this project: exported/full, exported/lora (the
-update folded into plain weights) and exported/adapter (with its base model and its class, since it cannot be folded in). Each
-has a model card with scores, terms of use and the code that loads it. It is no stage of dvc.yaml; it waits for none and lets
-none run beside it.
-"""
+"""Export trained models: a folder for each method that needs nothing of this project, with its model card."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from stages.export.card import model_card
+from stages.export.facts import read_card_facts
 from stages.export.folders import check_target, export
 from stages.project.errors import UserError
 from stages.project.paths import MODELS
@@ -19,12 +15,13 @@ TARGET = Path("exported")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Check everything, then export: a method that is missing is named before anything is written."""
+    """Check everything, then export: what is missing is named before anything is written."""
     arguments = parse(argv)
     methods = [arguments.method] if arguments.method else METHODS
     check(methods, arguments.to)
-    for method in methods:
-        export(MODELS / method, arguments.to / method)
+    cards = {method: model_card(read_card_facts(MODELS / method)) for method in methods}
+    for method, card in cards.items():
+        export(MODELS / method, arguments.to / method, card)
         print(f"{arguments.to / method} written; {arguments.to / method / 'README.md'} says how to load it", flush=True)
 
 
@@ -32,13 +29,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m stages.export", description="Write trained models to folders that need nothing of this project."
     )
-    parser.add_argument("--method", choices=METHODS, help="this one only (default: all)")
-    parser.add_argument("--to", type=Path, default=TARGET, metavar="FOLDER", help=f"where to (default: {TARGET})")
+    parser.add_argument("--method", choices=METHODS, help="export only this one (default: all)")
+    parser.add_argument("--to", type=Path, default=TARGET, metavar="FOLDER", help=f"where to write (default: {TARGET})")
     return parser.parse_args(argv)
 
 
 def check(methods: Sequence[str], to: Path) -> None:
-    """Refuse what cannot be exported or would overwrite what is no export.
+    """Refuse what cannot be exported, or would overwrite anything but an export.
 
     Raises:
         UserError: a method has no checkpoint, or a target is the folder of the checkpoints or holds something else.

@@ -1,4 +1,4 @@
-"""The adapter's PEFT classes as one Python file that needs torch and PEFT only."""
+"""The adapter's PEFT classes as one Python file that needs only torch and PEFT."""
 
 import ast
 from pathlib import Path
@@ -7,13 +7,13 @@ PACKAGE = Path(__file__).parents[1] / "methods" / "bottleneck"
 FILES = ("config.py", "layer.py", "model.py", "__init__.py")  # each uses names of those before it
 HEADER = '''"""Bottleneck adapters for PEFT, in one file: import it, and PeftModel.from_pretrained loads the adapter beside it.
 
-Put together from the modules of the project that trained the adapter.
+Assembled from modules of the project that trained the adapter.
 """
 '''
 
 
 def standalone_module(package: Path = PACKAGE, files: tuple[str, ...] = FILES) -> str:
-    """Return the modules `files` of `package` as the text of one: their imports first, but for those of each other."""
+    """Return the modules `files` of `package` as the text of one module: imports first, without those of each other."""
     imports, bodies = set(), []
     for name in files:
         source = (package / name).read_text(encoding="utf-8")

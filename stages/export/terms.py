@@ -3,8 +3,12 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from stages.presentation.markdown import front_matter, plain
+import yaml
+from huggingface_hub.repocard import REGEX_YAML_BLOCK
+
+from stages.presentation.markdown import plain
 from stages.project.schema import Params
 
 EMBEDDED_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -25,12 +29,22 @@ class BaseFacts:
     license_extra: tuple[tuple[str, str], ...] = ()
 
 
+def read_front_matter(card: Path) -> dict[str, Any]:
+    """Return the front matter of a model card, {} if there is no card or none that can be read.
+
+    `ModelCard.load` finds it in the same way, but warns of a card without one and raises many kinds of errors for a damaged one.
+    """
+    try:
+        match = REGEX_YAML_BLOCK.search(card.read_text(encoding="utf-8-sig"))
+        content = yaml.safe_load(match[2]) if match else None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):  # ValueError: not UTF-8, or a date that cannot be
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def read_base_facts(folder: Path) -> BaseFacts:
     """Return licence and languages from the front matter of README.md in the base model's folder, as far as they are there."""
-    try:
-        front = front_matter((folder / "README.md").read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError):
-        return BaseFacts()
+    front = read_front_matter(folder / "README.md")
     license, language = front.get("license"), front.get("language")
     if not (isinstance(license, str) and re.fullmatch(r"[\w.+-]+", license)):
         license = None
@@ -60,7 +74,7 @@ def data_source(params: Params) -> str:
         return f"{EMBEDDED_DATA}; those rated nearer to 0 than {data.neutral_margin:g} are left out."
     if data.source == "hub":
         return f"The data set {plain(data.hub.name)} of the Hugging Face Hub, revision {data.hub.revision}."
-    return f"The file or folder {plain(data_name(params))} of whoever trained it."
+    return f"The file or folder {plain(data_name(params))}, provided by whoever trained the model."
 
 
 def licence(params: Params, base: BaseFacts) -> str:
@@ -68,9 +82,7 @@ def licence(params: Params, base: BaseFacts) -> str:
     model = (
         f"`{base.license}`, as its own card says"
         if base.license
-        else (
-            "not known here: before you pass these weights on, look for a licence where you got the model, and whether it allows that"
-        )
+        else "not known here: before you pass these weights on, check the licence where the base model came from"
     )
     data = {
         "package": "MIT; cite Hutto and Gilbert (2014)",

@@ -1,4 +1,4 @@
-"""The Python code in a model card that loads a saved model; nothing of this project stands in it."""
+"""The Python code in a model card that loads the exported model; it needs nothing of this project."""
 
 _PLAIN = """\
 import torch
@@ -9,15 +9,19 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
 """
 
-_PEFT = """\
+_ADAPTER = """\
+import sys
+
+sys.path.insert(0, "adapter")
+import {module}  # makes PEFT know the adapter
 import torch
 from peft import PeftModel
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-folder, base = "{folder}", "{base}"
+folder, base = "adapter", "adapter/base"
 tokenizer = AutoTokenizer.from_pretrained(folder)
 config = AutoConfig.from_pretrained(folder)  # names the classes
-model = AutoModelForSequenceClassification.from_pretrained(base, config=config)  # reports a new head: the next line brings it
+model = AutoModelForSequenceClassification.from_pretrained(base, config=config)  # reports a new head: the next line loads it
 model = PeftModel.from_pretrained(model, folder).eval()
 """
 
@@ -30,15 +34,10 @@ for row in probabilities.tolist():
 """
 
 
-def plain_code(folder: str) -> str:
-    """Code for a folder that transformers loads by itself."""
-    return _PLAIN.format(folder=folder) + _PREDICT
+def loading_code(method: str, module: str) -> str:
+    """Code that loads exported/{method} and classifies two texts.
 
-
-def peft_code(folder: str, base: str, before: str = "") -> str:
-    """Code for a folder that PEFT puts on the base model in `base`; `before` are lines that must run first."""
-    return before + _PEFT.format(folder=folder, base=base) + _PREDICT
-
-
-def fenced(code: str) -> str:
-    return f"```python\n{code}```"
+    Args:
+        module: the name of the file in the folder that holds the adapter's class.
+    """
+    return (_ADAPTER.format(module=module) if method == "adapter" else _PLAIN.format(folder=method)) + _PREDICT

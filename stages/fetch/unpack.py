@@ -1,4 +1,4 @@
-"""Copy named members out of an archive, each checked against its pinned hash."""
+"""Copy named members of an archive, each checked against its pinned hash."""
 
 import gzip
 import shutil
@@ -19,14 +19,14 @@ DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, E
 def unpack(archive: Path, members: Mapping[str, str], target: Path) -> None:
     """Copy `members` of a .tar.gz or zip file (a wheel is one) into `target`, each under the last part of its name.
 
-    Nothing else is read. Where a file lands depends on `members` alone, so no name inside the archive can lead outside
+    Nothing else is read. Where a file lands depends on `members` alone, so no name inside the archive can escape
     `target`; links are refused.
 
     Args:
         members: name inside the archive -> pinned SHA-256.
 
     Raises:
-        UserError: the archive is damaged, a member is missing or no regular file, or its hash is another.
+        UserError: the archive is damaged, a member is missing or not a regular file, or its hash differs.
     """
     try:
         with _opener(archive) as open_member:
@@ -43,7 +43,7 @@ def unpack(archive: Path, members: Mapping[str, str], target: Path) -> None:
 
 @contextmanager
 def _opener(archive: Path) -> Iterator[Callable[[str], IO[bytes]]]:
-    """Yield a function from a member's name to its content; it raises KeyError for a name that is not there."""
+    """Yield a function that opens a member by name; it raises KeyError if there is none."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             yield opened.open
@@ -54,16 +54,17 @@ def _opener(archive: Path) -> Iterator[Callable[[str], IO[bytes]]]:
 
 def _regular_file(opened: tarfile.TarFile, name: str, archive: str) -> IO[bytes]:
     member = opened.getmember(name)
-    if not member.isreg():
-        raise UserError(f"{archive}: {name} is no regular file; it is not the pinned archive")
-    return opened.extractfile(member)
+    file = opened.extractfile(member) if member.isreg() else None
+    if file is None:
+        raise UserError(f"{archive}: {name} is not a regular file; it is not the pinned archive")
+    return file
 
 
 def check_sha256(path: Path, expected: str, origin: str) -> None:
     """Compare the file at `path` with the pinned hash.
 
     Args:
-        origin: where the file came from, for the message.
+        origin: what the message calls the file.
 
     Raises:
         UserError: they differ.

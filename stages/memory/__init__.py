@@ -1,1 +1,1 @@
-"""How much memory training takes, told before it is allocated, and what fits into a budget."""
+"""How much memory training takes, predicted before it is allocated, and what fits into a budget."""

@@ -11,7 +11,7 @@ class Batching:
 
     Attributes:
         micro_batch_size: texts of one forward and backward pass of one process.
-        accumulation_steps: such passes of each process in a step.
+        accumulation_steps: such passes per process and optimizer step.
     """
 
     micro_batch_size: int
@@ -22,7 +22,7 @@ def share_batch(batch_size: int, micro_batch_size: int, processes: int) -> Batch
     """Cut `batch_size` texts into micro-batches for several processes.
 
     Raises:
-        UserError: that is not possible without a remainder.
+        UserError: the texts cannot be shared without a remainder.
     """
     steps, rest = divmod(batch_size, micro_batch_size * processes)
     if rest or not steps:

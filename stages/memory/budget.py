@@ -1,9 +1,10 @@
-"""How many texts go through the model at a time, so that training stays within a budget of memory."""
+"""The micro-batch size with which training stays within a memory budget."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from torch import nn
+from transformers import PreTrainedConfig
 
 from stages.memory.batching import Batching, divisors, share_batch
 from stages.memory.inputs import RandomInputs
@@ -12,16 +13,16 @@ from stages.project.errors import UserError
 from stages.project.processes import process_count
 from stages.project.schema import Params
 
-# What a device has to hold beside the tensors: the CUDA context with its kernels, the workspace of the matrix library, and the
-# gaps that an allocator leaves between blocks.
+# What a device holds besides tensors: the CUDA context with its kernels, the workspace of the matrix library, and the gaps
+# that an allocator leaves between blocks.
 RESERVE_MIB = 768
 
 
 def choose_batching(params: Params, model: nn.Module) -> Batching:
     """Return `train.micro_batch_size` if it is a number, and for "auto" the largest micro-batch that fits into the budget.
 
-    It is to fit for texts of `data.max_length` tokens, whether there are such texts or not. Of several processes each holds its
-    gradients twice: the library adds them up over the processes in buffers of its own.
+    It must fit for texts of `data.max_length` tokens, even if no text is that long. With several processes, each holds its
+    gradients twice: the library sums them over the processes in buffers of its own.
 
     Args:
         model: as it will be trained.
@@ -34,8 +35,10 @@ def choose_batching(params: Params, model: nn.Module) -> Batching:
         return share_batch(train.batch_size, train.micro_batch_size, processes)
     length = params.data.max_length
     share = share_batch(train.batch_size, 1, processes).accumulation_steps
+    config = model.config
+    assert isinstance(config, PreTrainedConfig) and config.num_labels is not None
     # on the device where the weights are now, which is not yet the one that trains
-    inputs = RandomInputs(model.config.vocab_size, model.config.num_labels, params.seed, next(model.parameters()).device)
+    inputs = RandomInputs(config.vocab_size, config.num_labels, params.seed, next(model.parameters()).device)
     buffers = sum(weight.nbytes for weight in model.parameters() if weight.requires_grad) if processes > 1 else 0
 
     def predict(size: int) -> PredictedMemory:
@@ -58,7 +61,7 @@ def largest_that_fits(
 ) -> tuple[int | None, PredictedMemory]:
     """Return the largest of `sizes` whose predicted peak and the reserve fit into `budget_gib`, and its prediction.
 
-    More texts never take less memory, so the border is found by halving. If none fits: None, and the smallest size's prediction.
+    More texts never take less memory, so a binary search finds the size. If none fits: None, and the smallest size's prediction.
 
     Args:
         sizes: in ascending order.
@@ -67,7 +70,7 @@ def largest_that_fits(
     def fits(memory: PredictedMemory) -> bool:
         return memory.peak / MIB + RESERVE_MIB <= 1024 * budget_gib
 
-    known = {len(sizes) - 1: predict(sizes[-1])}  # small models take the whole batch
+    known = {len(sizes) - 1: predict(sizes[-1])}  # a small model fits the whole batch
     low, high = -1, len(sizes) - 1
     if fits(known[high]):
         return sizes[high], known[high]

@@ -1,4 +1,4 @@
-"""Random inputs of a given shape, the same for every method that is measured."""
+"""Random inputs of a given shape, the same for every measured method."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ class RandomInputs:
     Attributes:
         vocabulary: number of token ids.
         classes: K.
-        seed: of the draw; the same shape always gets the same batch.
-        device: where the tensors are put.
+        seed: the same shape always gets the same batch.
+        device: of the tensors.
     """
 
     vocabulary: int
@@ -22,11 +22,11 @@ class RandomInputs:
     device: torch.device
 
     def batch(self, batch_size: int, length: int) -> dict[str, torch.Tensor]:
-        """Token ids (B, T), drawn evenly from the vocabulary, and a mask (B, T) that hides none of them."""
+        """Token ids (B, T), drawn uniformly from the vocabulary, and a mask (B, T) of ones."""
         generator = torch.Generator().manual_seed(self.seed)
         ids = torch.randint(0, self.vocabulary, (batch_size, length), generator=generator)
         return {"input_ids": ids.to(self.device), "attention_mask": torch.ones_like(ids).to(self.device)}
 
     def labels(self, batch_size: int) -> torch.Tensor:
-        """Classes (B,), taken in turn."""
+        """Classes (B,): 0, 1, ..., K - 1, 0, 1, ..."""
         return (torch.arange(batch_size) % self.classes).to(self.device)

@@ -13,23 +13,23 @@ from torch.distributed._tools.mem_tracker import MemTracker
 
 from stages.memory.inputs import RandomInputs
 from stages.memory.step import make_optimizer, micro_batch_loss
-from stages.regularization.awp import AdversarialWeightPerturbation
+from stages.regularization.awp import AdversarialWeightPerturbation, Move
 
 MIB = 2**20
-SHORTEST = 3  # tokens of the pass that only serves to create gradients and optimizer state
+SHORTEST = 3  # tokens of the pass that only creates gradients and optimizer state
 
 
 @dataclass(frozen=True)
 class PredictedMemory:
-    """Bytes allocated at the moment of the peak of a training step, by what they hold.
+    """Bytes allocated at the peak of a training step, by what they hold.
 
     Attributes:
         weights: all parameters, trained or frozen, and buffers.
-        gradients: of the trained parameters; while one arrives at a parameter that has one already, both count, and so do
-            those from which AWP takes its direction.
+        gradients: of the trained parameters; while a new one is added to an existing one, both count, and so do those that
+            give AWP its direction.
         optimizer_state: AdamW's two moments and its step counter.
-        activations: what the forward pass keeps for the backward pass, and the gradients of it.
-        awp_buffer: the weights as they were, while AWP has moved them.
+        activations: what the forward pass keeps for the backward pass, and their gradients.
+        awp_buffer: copies of the weights while AWP has moved them.
         inputs: token ids, masks and labels.
     """
 
@@ -55,13 +55,13 @@ def predict_training_memory(
 ) -> dict[int, PredictedMemory]:
     """Return the predicted memory of training `model` by micro-batch size, at `length` tokens.
 
-    The model's tensors are replaced by fake ones, which have shapes and lifetimes but no contents; PyTorch's `MemTracker`
-    adds up what is alive. A first step on a tiny micro-batch creates the optimizer's state. Then one micro-batch of each size
-    runs. `model` itself is not changed.
+    Fake tensors, which have shapes and lifetimes but no contents, replace the model's tensors in a copy; PyTorch's
+    `MemTracker` adds up what is alive. A first step on a tiny micro-batch creates the optimizer's state. Then one micro-batch
+    of each size runs. `model` itself does not change.
 
     Args:
-        accumulate: whether gradients of an earlier micro-batch are there already, as with accumulation over two or more.
-        awp: whether the step is one of those in which adversarial weight perturbation acts.
+        accumulate: whether an earlier micro-batch has left gradients, as with accumulation over two or more.
+        awp: whether adversarial weight perturbation acts in the step.
     """
     mode = FakeTensorMode()
     with FakeCopyMode(mode):
@@ -69,7 +69,7 @@ def predict_training_memory(
     _turn_frozen_parameters_into_buffers(fake.train())
     predictions = {}
     with mode, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracker's remarks on modules that live for one call
+        warnings.simplefilter("ignore")  # the tracker warns about modules that live for one call
         optimizer = make_optimizer(fake)
         tracker = _PeakTracker()
         tracker.track_external(fake)
@@ -86,18 +86,18 @@ def predict_training_memory(
 
 
 class _PeakTracker(MemTracker):
-    """PyTorch's tracker without the peaks of single modules: nobody reads them here, and they take four fifths of its time."""
+    """PyTorch's tracker without the peaks of single modules, which are not used here and take four fifths of its time."""
 
     def reset_peak(self) -> None:
         self._peak_mem.clear()
         self._peak_mem_snap.clear()
 
     def forget_pass(self) -> None:
-        """Be ready for another pass over the same modules, with nothing left of the one before."""
+        """Drop everything that belongs to the last pass, so that the same modules can run again."""
         self.reset_mod_stats()
-        gc.collect()  # hooks and fake tensors may refer to each other, and then live on by chance
+        gc.collect()  # hooks and fake tensors may form reference cycles, whose lifetime would be arbitrary
 
-    def _update_peak_stats(self, peak_state) -> None:
+    def _update_peak_stats(self, peak_state: object) -> None:
         for device, now in self._curr_mem_snap.items():
             if self._peak_mem.get(device, 0) < now["Total"]:
                 self._peak_mem[device] = now["Total"]
@@ -105,7 +105,7 @@ class _PeakTracker(MemTracker):
 
 
 class _FakePerturbation(AdversarialWeightPerturbation):
-    """AWP on tensors without contents: as many rows of an embedding move as the batch has tokens, each another one."""
+    """AWP on tensors without contents: an embedding moves as many rows as the batch has tokens, as if all tokens differed."""
 
     def __init__(self, model: nn.Module, tracker: _PeakTracker, tokens: int):
         super().__init__(model, epsilon=1.0)
@@ -114,13 +114,13 @@ class _FakePerturbation(AdversarialWeightPerturbation):
     def _rows(self, gradient: torch.Tensor) -> torch.Tensor:
         return torch.arange(min(self.tokens, len(gradient)), device=gradient.device)
 
-    def _record(self, moves) -> None:
+    def _record(self, moves: Sequence[Move]) -> None:
         self.tracker.track_external(*(move.original for move in moves))
         self.tracker.forget_pass()
 
 
 def _turn_frozen_parameters_into_buffers(model: nn.Module) -> None:
-    """The tracker hooks every parameter's gradient and fails at one that has none; a buffer takes the same memory."""
+    """The tracker hooks every parameter's gradient and fails if there is none; a buffer takes the same memory."""
     for module in model.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             if not parameter.requires_grad:
@@ -164,7 +164,7 @@ def _read_peak(tracker: MemTracker, device: torch.device, input_bytes: int) -> P
 
 
 def memory_metrics(predictions: Mapping[int, PredictedMemory], micro_batch_size: int) -> dict:
-    """The numbers of metrics/memory.json for one method: MiB in full at `micro_batch_size`, peak and activations at all sizes."""
+    """One method's numbers in metrics/memory.json: all parts (MiB) at `micro_batch_size`, peak and activations at every size."""
     memory = predictions[micro_batch_size]
     by_size = {f"micro_batch_{size}": prediction for size, prediction in predictions.items()}
     return {

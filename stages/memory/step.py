@@ -1,4 +1,4 @@
-"""The two halves of a training step whose memory is predicted and whose time is measured: the loss, and the optimizer."""
+"""The loss and the optimizer of the training step whose memory is predicted and whose time is measured."""
 
 from collections.abc import Mapping
 

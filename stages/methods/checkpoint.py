@@ -1,4 +1,4 @@
-"""Load a trained method from the folder in which its stage left it."""
+"""Load a trained method from the folder that its stage wrote."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from peft.utils import get_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 
-import stages.methods.bottleneck  # noqa: F401  (makes PEFT know the adapter)
+import stages.methods.bottleneck  # noqa: F401  (registers the adapter with PEFT)
 from stages.classifier.config import read_config
 from stages.classifier.faster.apply import accelerate
 from stages.classifier.loading import load_base_model, load_classifier
@@ -28,8 +28,8 @@ def load_checkpoint(folder: Path, merge: bool = False, acceleration: bool = True
         acceleration: make it faster (`stages.classifier.faster.apply.accelerate`).
 
     Raises:
-        UserError: the folder holds no checkpoint or a damaged one, it was trained on another base model than the one on
-            disk, or `merge` is asked of a method that cannot be merged.
+        UserError: the folder has no checkpoint or a damaged one, it was trained on a different base model than the one on
+            disk, or `merge` is set for a method that cannot be merged.
     """
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: no checkpoint (no config.json); run the stage train_{folder.name} first")
@@ -68,7 +68,7 @@ def _load_peft(folder: Path) -> PeftModel:
     model = _with_adapter(load_base_model(labels, seed=0, folder=base), folder, again)
     if saved != set(get_peft_model_state_dict(model)):
         lost = sorted(saved ^ set(get_peft_model_state_dict(model)))
-        raise UserError(f"{folder}: its weights are not those of its configuration, they differ in {lost[0]}; {again}")
+        raise UserError(f"{folder}: its weights do not match its configuration, they differ in {lost[0]}; {again}")
     return model
 
 
@@ -81,5 +81,5 @@ def _with_adapter(base: PreTrainedModel, folder: Path, again: str) -> PeftModel:
 
 
 def checkpoint_bytes(folder: Path) -> int:
-    """Size of the weights in `folder` in bytes: what must be kept or shipped for one task, the base model aside."""
+    """Return the size of the weights in `folder` in bytes: what is kept or shipped per task, not counting the base model."""
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))

@@ -8,5 +8,5 @@ NAME = "full"
 
 
 def attach(base: PreTrainedModel, params: Params) -> PreTrainedModel:
-    """Return `base` itself: there is nothing to add, and all of it is trained."""
+    """Return `base` itself: there is nothing to add, and everything is trained."""
     return base

@@ -14,7 +14,7 @@ Model = PreTrainedModel | PeftModel
 
 
 class Method(Protocol):
-    """A module of this room: `full`, `lora` and `adapter` have these two names."""
+    """What the modules `full`, `lora` and `adapter` of this package have in common."""
 
     NAME: str
 

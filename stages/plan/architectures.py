@@ -1,4 +1,4 @@
-"""Classifiers without weights: what the memory plan is made for, beside the encoder in models/base."""
+"""The classifiers of the memory plan, built without weights: the encoder in models/base and published ones."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +12,8 @@ from stages.classifier.faster.apply import accelerate
 from stages.methods.method import Method
 from stages.project.schema import Params
 
-# sizes as published; where nothing is said the configuration's class has them as its defaults
-PUBLISHED = {
+# published sizes; where there are none, they are the defaults of the configuration class
+PUBLISHED: dict[str, tuple[str, dict[str, int]]] = {
     "DistilBERT": ("distilbert", {}),
     "BERT-base": ("bert", {}),
     "RoBERTa-large": (
@@ -33,15 +33,15 @@ OWN = "this encoder"
 
 
 def configurations(base: Path, published: Sequence[str]) -> dict[str, PreTrainedConfig]:
-    """Return by name the configuration of the encoder in folder `base`, and those of some `published` ones."""
+    """Return by name the configurations of the encoder in folder `base` and of the `published` ones."""
     others = {name: AutoConfig.for_model(PUBLISHED[name][0], **PUBLISHED[name][1]) for name in published}
     return {OWN: read_config(base), **others}
 
 
 def unloaded_model(config: PreTrainedConfig, num_labels: int, method: Method, params: Params) -> nn.Module:
-    """Return a classifier as `method` (a module of stages.methods) trains it, whose weights have no values.
+    """Return a classifier as `method` (a module of stages.methods) trains it, with uninitialized weights.
 
-    They are allocated and never written, so that they take no memory, whatever their size.
+    They are allocated and never written, so they take no memory, whatever their size.
     """
     config.num_labels = num_labels
     with torch.device("meta"):

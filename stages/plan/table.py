@@ -1,8 +1,6 @@
-"""python -m stages.plan
+"""The memory plan: for each case the largest micro-batch that fits into the budget, and the memory of a step with it.
 
-Answers what fits into train.memory_budget_gib: for this encoder and three published ones, each method, with and without AWP and
-gradient checkpointing, the largest micro-batch and its predicted peak of training memory. Reads models/base and
-data/processed/labels.json, trains nothing, writes metrics/memory_plan.csv.
+Worker processes import `plan` from here: multiprocessing does not find functions of a `__main__`.
 """
 
 import os
@@ -61,16 +59,16 @@ class Case(NamedTuple):
 def main() -> None:
     params, labels = load_params(), load_labels()
     cases = cases_for(configurations(BASE_MODEL, params.plan.models))
-    one_thread = {"mp_context": get_context("spawn"), "initializer": torch.set_num_threads, "initargs": (1,)}
-    with ProcessPoolExecutor(os.cpu_count(), **one_thread) as pool:
+    # one thread in each process
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         planned = pool.map(plan, cases, [params] * len(cases), [len(labels)] * len(cases))
         rows = list(tqdm(planned, total=len(cases), desc="memory plan", unit="case", disable=None))
     write_csv(METRICS / "memory_plan.csv", COLUMNS, rows)
 
 
 def cases_for(configs: Mapping[str, PreTrainedConfig]) -> list[Case]:
-    """All combinations, less gradient checkpointing where a family cannot do it."""
-    cases = []
+    """Return all combinations, without gradient checkpointing where a family does not support it."""
+    cases: list[Case] = []
     for name, config in configs.items():
         checkpointing = (False, True) if family_of(config.model_type).gradient_checkpointing else (False,)
         cases += [Case(name, *variant) for variant in product(METHODS, (False, True), checkpointing)]
@@ -78,14 +76,14 @@ def cases_for(configs: Mapping[str, PreTrainedConfig]) -> list[Case]:
 
 
 def plan(case: Case, params: Params, num_labels: int) -> tuple:
-    """Return a row: the largest micro-batch that fits, or 0, and what the step takes with it, or with one text."""
+    """Return a row: the largest micro-batch that fits, or 0, and the memory of a step with it, or with one text if none fits."""
     config = configurations(BASE_MODEL, params.plan.models)[case.model]
     model = unloaded_model(config, num_labels, method_of(case.method), params)
     if case.checkpointing:
         recompute_activations(model)
-    inputs = RandomInputs(model.config.vocab_size, num_labels, params.seed, torch.device("cpu"))
+    inputs = RandomInputs(config.vocab_size, num_labels, params.seed, torch.device("cpu"))
     batch_size = params.train.batch_size
-    # as many tokens as the model takes, where that is fewer
+    # the longest text that the model accepts, if that is shorter
     length = min(params.data.max_length, family_of(config.model_type).longest_input(config))
 
     def predict(size: int) -> PredictedMemory:

@@ -1,1 +1,1 @@
-"""What predicting new texts is made of: reading texts, classifying them in chunks, writing the result."""
+"""Predict new texts: read them, classify them in chunks, write the predictions."""

@@ -1,12 +1,12 @@
 """python -m stages.predict --method lora "a wonderful film" "two hours of my life"
 
-Classifies texts with a model that a train stage saved, and prints each text's class and the probabilities of all classes,
-in the order of the texts. They come from the command line, from --file (one a line, or with --text-column a column of a CSV
-file), or from standard input (one a line, or CSV with --text-column). An empty text is refused with the number of its line.
-White space and accents are read as training read them, and printed as they came.
+Classifies texts with a model that a training saved, and prints the class of each text and the probabilities of all classes,
+in the order of the texts. Texts come from the command line, from --file (one per line, or with --text-column a column of a
+CSV file), or from standard input (likewise). An empty text is refused with the number of its line. White space and accents
+are normalized as in training, and printed as they came.
 
-Reads models/{method}, for LoRA and the adapter also models/base; no params.yaml, no data. It is no stage of dvc.yaml, and
-any number of them may run beside a stage.
+It reads models/{method}, for LoRA and the adapter also models/base, but neither params.yaml nor data. It is not a stage of
+dvc.yaml: any number of predictions may run at the same time, also while a stage runs.
 """
 
 if __name__ == "__main__":

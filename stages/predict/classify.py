@@ -1,4 +1,4 @@
-"""Classify any number of texts with a saved model, a chunk at a time."""
+"""Classify any number of texts with a saved model, one chunk at a time."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -16,7 +16,7 @@ from stages.project.errors import UserError
 from stages.project.machine import pick_device
 from stages.texts.normal_form import normalise
 
-CHUNK = 8192  # texts sorted by length together; what is in memory at a time, however many there are
+CHUNK = 8192  # texts in memory at a time, which are sorted by length together
 
 
 class Prediction(NamedTuple):
@@ -30,18 +30,18 @@ class Prediction(NamedTuple):
 class Classifier:
     """The model saved in `folder`, on the GPU if there is one.
 
-    A text is brought into the form that training read, Unicode NFC with single spaces between words and none around, and then
-    cut as training cut it; a `Prediction` has the text as it came.
+    A text is normalized and truncated as in training: Unicode NFC, single spaces between words and none around them. A
+    `Prediction` has the text as it came.
 
     Attributes:
         names: the K class names in order of index.
-        max_length: tokens to which a text is cut, those to which training cut its texts.
+        max_length: number of tokens to which texts are truncated, the same as in training.
 
     Args:
-        merge: fold LoRA's update into the base weights, which costs nothing afterwards.
+        merge: fold LoRA's update into the base weights, so that it costs no time in the forward pass.
 
     Raises:
-        UserError: the folder holds no checkpoint or a damaged one, or its base model is not where it was.
+        UserError: the folder has no checkpoint or a damaged one, or its base model is missing or a different one.
     """
 
     def __init__(self, folder: Path, merge: bool = False):
@@ -54,11 +54,11 @@ class Classifier:
         self.collator = make_collator(self.tokenizer)
         config = self.model.config
         self.names = [config.id2label[index] for index in range(config.num_labels)]
-        # a tokenizer that was saved without a limit says a number beyond any encoder
+        # a tokenizer saved without a limit reports a number larger than any encoder takes
         self.max_length = min(self.tokenizer.model_max_length, family_of(config.model_type).longest_input(config))
 
     def predict(self, texts: Iterable[str], batch_size: int) -> Iterator[Prediction]:
-        """Yield a `Prediction` for each of `texts`, in their order.
+        """Yield a `Prediction` for each text, in the order of `texts`.
 
         Raises:
             UserError: the weights give logits that are not finite.

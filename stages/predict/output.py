@@ -1,4 +1,4 @@
-"""Write predictions as a table for people, as CSV, or as a JSON object a line."""
+"""Write predictions as an aligned table, as CSV, or as JSON lines."""
 
 import csv
 import json
@@ -7,31 +7,34 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from stages.project.errors import UserError
 
+if TYPE_CHECKING:  # it imports the libraries, which take seconds to load
+    from stages.predict.classify import Prediction
+
 DIGITS = 6
-Lines = Iterator[str]
+Formatter = Callable[[Iterable["Prediction"], Sequence[str], int], Iterator[str]]
 
 
-def csv_lines(predictions: Iterable, names: Sequence[str], width: int) -> Lines:
-    """Lines of CSV with the columns text, label and, for each class, p_ and its name."""
+def csv_lines(predictions: Iterable["Prediction"], names: Sequence[str], width: int) -> Iterator[str]:
+    """Lines of CSV with the columns text, label and, for each class, its probability p_{name}."""
     writer = csv.writer(_Line(), lineterminator="\n")
     yield writer.writerow(["text", "label", *(f"p_{name}" for name in names)])
     for text, label, probabilities in predictions:
         yield writer.writerow([text, label, *(f"{p:.{DIGITS}f}" for p in probabilities.tolist())])
 
 
-def jsonl_lines(predictions: Iterable, names: Sequence[str], width: int) -> Lines:
-    """One JSON object a line: text, label, and probabilities by class name."""
+def jsonl_lines(predictions: Iterable["Prediction"], names: Sequence[str], width: int) -> Iterator[str]:
+    """One JSON object per line: text, label, and the probabilities by class name."""
     for text, label, probabilities in predictions:
         by_name = {name: round(p, DIGITS) for name, p in zip(names, probabilities.tolist(), strict=True)}
         yield json.dumps({"text": text, "label": label, "probabilities": by_name}, ensure_ascii=False) + "\n"
 
 
-def table_lines(predictions: Iterable, names: Sequence[str], width: int) -> Lines:
-    """Aligned columns: label, a probability for each class, and as much of the text as `width` characters leave room for."""
+def table_lines(predictions: Iterable["Prediction"], names: Sequence[str], width: int) -> Iterator[str]:
+    """Aligned columns: label, the probability of each class, and as much of the text as fits into `width` characters."""
     shown = [_printable(name) for name in names]
     first = max(map(len, [*shown, "label"]))
     columns = [max(len(name), DIGITS + 2) for name in shown]
@@ -47,22 +50,17 @@ def table_lines(predictions: Iterable, names: Sequence[str], width: int) -> Line
         yield line(_printable(label), (f"{p:.{DIGITS}f}" for p in probabilities.tolist()), text)
 
 
-FORMATS: dict[str, Callable[[Iterable, Sequence[str], int], Lines]] = {
-    "table": table_lines,
-    "csv": csv_lines,
-    "jsonl": jsonl_lines,
-}
+FORMATS: dict[str, Formatter] = {"table": table_lines, "csv": csv_lines, "jsonl": jsonl_lines}
 
 
 @contextmanager
 def opened_output(path: Path | None) -> Iterator[TextIO]:
-    """Yield a stream of UTF-8 text with `\\n` line ends: standard output, or a file that takes its place at `path` when whole.
+    """Yield a stream of UTF-8 text with `\\n` line ends: standard output, or a file that replaces `path` when it is complete.
 
-    Folders that lead to it are made. After an exception `path` is what it was, and of these folders none is left.
+    Missing parent folders are created. After an exception `path` is what it was, and the new folders are removed.
 
     Raises:
-        UserError: `path` is a folder, a file stands where one of its folders should, or it may not be written; all this before
-            anything is yielded.
+        UserError: before anything is yielded, if `path` is a folder, one of its parents is a file, or it may not be written.
     """
     if path is None:
         if hasattr(sys.stdout, "reconfigure"):
@@ -73,7 +71,7 @@ def opened_output(path: Path | None) -> Iterator[TextIO]:
     with _explained(path):
         if path.is_dir():
             raise UserError(f"{path}: a folder; --output needs the name of a file")
-        replaced = path.is_file() or not path.exists()  # a device or a pipe is written to instead
+        replaced = path.is_file() or not path.exists()  # a device or a pipe is written to directly
         place = path.with_name(f".{path.name}.tmp") if replaced else path
         new = [folder for folder in path.parents if not folder.exists()]
     try:
@@ -89,31 +87,31 @@ def opened_output(path: Path | None) -> Iterator[TextIO]:
             if replaced:
                 place.unlink(missing_ok=True)
     finally:
-        for folder in new:  # the innermost first; one that holds something stays
+        for folder in new:  # the innermost first; a folder that is not empty stays
             with suppress(OSError):
                 folder.rmdir()
 
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn what the system says against a file at `path` into a `UserError`."""
+    """Turn an error of the file system about `path` into a `UserError`."""
     try:
         yield
     except OSError as error:
         reason = error.strerror
         if isinstance(error, (FileExistsError, NotADirectoryError)):
             file = next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), path.parent)
-            reason = f"{file} is no folder"
+            reason = f"{file} is not a folder"
         raise UserError(f"{path}: cannot be written ({reason}); give --output a file in a folder that you may write to") from None
 
 
 class _Line:
-    """Gives the csv module's writer somewhere to write to that hands each line back."""
+    """A target for the csv module's writer that returns each line."""
 
     def write(self, line: str) -> str:
         return line
 
 
 def _printable(text: str) -> str:
-    """`text` with what a terminal would obey or not show written as an escape."""
+    """`text` with control characters and others that a terminal does not show as escapes."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

@@ -1,13 +1,4 @@
-"""python -m stages.predict --method lora "a wonderful film" "two hours of my life"
-
-Classifies texts with a model that a train stage saved, and prints each text's class and the probabilities of all classes,
-in the order of the texts. They come from the command line, from --file (one a line, or with --text-column a column of a CSV
-file), or from standard input (one a line, or CSV with --text-column). An empty text is refused with the number of its line.
-White space and accents are read as training read them, and printed as they came.
-
-Reads models/{method}, for LoRA and the adapter also models/base; no params.yaml, no data. It is no stage of dvc.yaml, and
-any number of them may run beside a stage.
-"""
+"""Command line of predict: where the texts come from, which model classifies them, and where the predictions go."""
 
 import argparse
 import os
@@ -27,43 +18,40 @@ from stages.project.running import report_errors
 from stages.project.schema import METHODS
 
 BATCH_SIZE = 64
+DESCRIPTION = (
+    "Classify texts with a trained model: print the class of each text and the probabilities of all classes. The texts come from "
+    "the command line, from a file, or from standard input, one per line or in a column of CSV."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = parse(argv)
     folder = checkpoint_folder(arguments.models, arguments.method)
     with opened_texts(arguments) as (texts, total), opened_output(arguments.output) as stream:
-        # not at the top: loading the libraries takes seconds, --help and a wrong file name need none of them
+        # imported late: these libraries take seconds to load, and --help or a wrong file name does not need them
         from tqdm import tqdm
 
         from stages.predict.classify import Classifier
 
         classifier = Classifier(folder, merge=arguments.method == "lora")
         terminal = arguments.output is None and sys.stdout.isatty()
-        bar = {"total": total, "unit": " texts", "leave": False, "disable": True if terminal else None}
-        with tqdm(**bar) as progress:
-            predictions = counted(classifier.predict(texts, arguments.batch_size), progress)
+        hidden = True if terminal else None  # None: hidden unless standard error is a terminal
+        results = classifier.predict(texts, arguments.batch_size)
+        with tqdm(results, total=total, unit=" texts", leave=False, disable=hidden) as predictions:
             lines = FORMATS[arguments.format](predictions, classifier.names, shutil.get_terminal_size().columns)
             stream.writelines(lines)
 
 
-def counted(predictions: Iterator, progress) -> Iterator:
-    for prediction in predictions:
-        yield prediction
-        progress.update()
-
-
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Return the command line's arguments; `format` is resolved: never None."""
-    lines = __doc__.strip().splitlines()
-    parser = argparse.ArgumentParser(prog="python -m stages.predict", description=" ".join(lines[2:6]), allow_abbrev=False)
+    """Return the arguments of the command line, with `format` resolved to its default."""
+    parser = argparse.ArgumentParser(prog="python -m stages.predict", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="texts to classify")
-    parser.add_argument("--method", choices=METHODS, default="full", help="which of the trained models (default: full)")
-    parser.add_argument("--file", type=Path, help="read the texts from this file, one a line")
-    parser.add_argument("--text-column", metavar="COLUMN", help="the file is CSV with a header line; this column has the texts")
+    parser.add_argument("--method", choices=METHODS, default="full", help="trained model to use (default: full)")
+    parser.add_argument("--file", type=Path, help="read the texts from this file, one per line")
+    parser.add_argument("--text-column", metavar="COLUMN", help="read CSV with a header line; the texts are in this column")
     parser.add_argument("--format", choices=FORMATS, help="default: table on a terminal; jsonl for --output *.jsonl; else csv")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write here, whole or not at all, instead of printing")
-    parser.add_argument("--batch-size", type=_positive, default=BATCH_SIZE, help=f"texts at a time (default: {BATCH_SIZE})")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write here, completely or not at all, instead of printing")
+    parser.add_argument("--batch-size", type=_positive, default=BATCH_SIZE, help=f"texts per pass (default: {BATCH_SIZE})")
     parser.add_argument("--models", type=Path, default=MODELS, help=f"folder of the trained models (default: {MODELS})")
     arguments = parser.parse_intermixed_args(argv)  # texts before and after options
     if arguments.texts and (arguments.file or arguments.text_column):
@@ -74,7 +62,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _positive(value: str) -> int:
     if not value.isascii() or not value.isdigit() or int(value) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number of 1 or more was expected, received {value!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, received {value!r}")
     return int(value)
 
 
@@ -88,20 +76,20 @@ def checkpoint_folder(models: Path, method: str) -> Path:
     """Return the folder of `method` in `models`.
 
     Raises:
-        UserError: there is no checkpoint in it, or its base model is not there; the message says what brings it.
+        UserError: the checkpoint or its base model is missing; the message says how to get it.
     """
     folder = models / method
     if not (folder / "config.json").is_file():
         raise UserError(
-            f"{folder}: no trained model there; `dvc repro train_{method}` trains it, `dvc checkout {MODELS / method}` brings "
-            "back one from the cache, --models names another folder"
+            f"{folder}: no trained model there; `dvc repro train_{method}` trains it, `dvc checkout {MODELS / method}` restores "
+            "it from the cache, --models names a different folder"
         )
     with suppress(OSError, ValueError, KeyError, TypeError):  # a damaged file is named when the checkpoint is loaded
         base = read_json(folder / "base_model.json")["path"]
         if not Path(base).is_dir():
             raise UserError(
                 f"{folder}: its base model {base} is not there; run the command in the project's folder, where "
-                f"`dvc checkout {base}` or `dvc repro fetch` brings it"
+                f"`dvc checkout {base}` or `dvc repro fetch` restores it"
             )
     return folder
 
@@ -111,24 +99,24 @@ def opened_texts(arguments: argparse.Namespace) -> Iterator[tuple[Iterator[str],
     """Yield the texts that the arguments ask for, and their number if it is known.
 
     Raises:
-        UserError: they cannot be read, or a CSV file was named without a column.
+        UserError: they cannot be read, or a CSV file was given without a column.
     """
     if arguments.texts:
         texts = checked_arguments(arguments.texts)
         yield iter(texts), len(texts)
     elif arguments.file:
         if arguments.file.suffix.lower() == ".csv" and arguments.text_column is None:
-            raise UserError(f"{arguments.file}: which column has the texts? name it with --text-column")
+            raise UserError(f"{arguments.file}: which column contains the texts? name it with --text-column")
         with texts_of_file(arguments.file, arguments.text_column) as (texts, total):
             yield texts, total
     else:
         if sys.stdin.isatty():
-            print("reading texts from the terminal, one a line; end with Ctrl-D", file=sys.stderr)
+            print("reading texts from the terminal, one per line; end with Ctrl-D", file=sys.stderr)
         yield read_texts(sys.stdin.buffer, "standard input", arguments.text_column), None
 
 
 def run() -> None:
-    """Call `main`; end without a traceback for a user's mistake, for Ctrl-C, and when nobody reads the output any more."""
+    """Call `main`; a user's mistake, Ctrl-C and a reader that closes the pipe end it without a traceback."""
     try:
         with report_errors():
             main()
@@ -140,6 +128,6 @@ def run() -> None:
 
 
 def end_by(number: signal.Signals) -> None:
-    """End as the signal would have ended a program that does not catch it, which is what a shell looks at."""
+    """End as if the signal had not been caught, so that the shell sees which signal ended the process."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

@@ -1,4 +1,4 @@
-"""Read the texts to be classified, one after the other, from a file of lines, a column of a CSV file, or standard input."""
+"""Read the texts to classify, one by one, from a file of lines, a column of a CSV file, or standard input."""
 
 import codecs
 import stat
@@ -17,13 +17,13 @@ from stages.texts.csv_table import csv_fields
 def texts_of_file(path: Path, column: str | None) -> Iterator[tuple[Iterator[str], int | None]]:
     """Yield the texts in the file at `path`, as `read_texts` does, and their number.
 
-    The whole file is read and checked first, so that a fault in its last line shows at once and not after an hour of work.
-    Of a pipe, which can be read only once, the number is None.
+    The file is read and checked to its end first, so that a fault in its last line shows at once and not after an hour of work.
+    A pipe can be read only once; its number is None.
 
     Raises:
-        UserError: no such file, one that cannot be opened, or what `read_texts` refuses.
+        UserError: the file is missing or cannot be opened, or `read_texts` refuses it.
     """
-    advice = "give the path of a file of texts, one a line, or of a CSV file"
+    advice = "give the path of a file of texts, one per line, or of a CSV file"
     try:
         stream = path.open("rb")
     except (FileNotFoundError, NotADirectoryError):
@@ -44,38 +44,38 @@ def read_texts(stream: BinaryIO, name: str, column: str | None = None) -> Iterat
     """Yield the texts in `stream`: its lines without their ends, or one column of comma-separated rows.
 
     Args:
-        name: what messages call the stream.
-        column: None: each line is a text. Else the first line is a header, and this one of its columns holds the texts;
-            fields in double quotes may contain commas and line breaks, and lines without any field are passed over. Lines may
-            end in LF, CR LF or a lone CR, as in the CSV files that `prepare` reads.
+        name: name of the stream in messages.
+        column: if None, each line is a text. Otherwise the first line is a header and the texts are in this column; fields in
+            double quotes may contain commas and line breaks, and empty lines are skipped. Lines may end in LF, CR LF or a
+            lone CR, as in the CSV files that `prepare` reads.
 
     Raises:
-        UserError: bytes that are not UTF-8, a NUL character, an empty text (or one of blanks), no text at all, no such column,
-            or a row that is no valid CSV; the message names the line.
+        UserError: bytes that are not UTF-8, a NUL character, an empty or blank text, no text at all, no such column, or a row
+            that is not valid CSV; the message names the line.
     """
     lines = _decoded(stream, name)
     numbered = enumerate((line.removesuffix("\n").removesuffix("\r") for line in lines), start=1)
     found = False
     for line, text in numbered if column is None else _column(lines, name, column):
         if not text.strip():
-            place = "is empty" if column is None else f"has nothing in column {column!r}"
-            raise UserError(f"{name}: line {line} {place}, and nothing cannot be classified; fill it in or remove the line")
+            place = "is empty" if column is None else f"is empty in column {column!r}"
+            raise UserError(f"{name}: line {line} {place}, so there is no text to classify; fill it in or remove the line")
         found = True
         yield text
     if not found:
-        raise UserError(f"{name}: no text in it" + (" below the header line" if column is not None else ""))
+        raise UserError(f"{name}: contains no text" + (" below the header line" if column is not None else ""))
 
 
 def checked_arguments(texts: Iterable[str]) -> list[str]:
     """Return the texts given on the command line.
 
     Raises:
-        UserError: one is empty, or holds bytes that are not UTF-8.
+        UserError: one is empty, or contains bytes that are not UTF-8.
     """
     texts = list(texts)
     for number, text in enumerate(texts, start=1):
         if not text.strip():
-            raise UserError(f"text {number} of the command line is empty, and nothing cannot be classified; leave it out")
+            raise UserError(f"text {number} of the command line is empty; leave it out")
         try:
             text.encode()
         except UnicodeEncodeError:  # Python keeps such bytes as lone surrogates
@@ -84,21 +84,21 @@ def checked_arguments(texts: Iterable[str]) -> list[str]:
 
 
 def _decoded(stream: BinaryIO, name: str) -> Iterator[str]:
-    """Yield the lines of `stream` with their ends, without a byte order mark before the first."""
+    """Yield the lines of `stream` with their line ends, without a byte order mark."""
     for number, line in enumerate(stream, start=1):
         if number == 1:
             line = line.removeprefix(codecs.BOM_UTF8)
         if b"\0" in line:
-            raise UserError(f"{name}: line {number} holds a NUL character, which no text has; save the file as text in UTF-8")
+            raise UserError(f"{name}: line {number} contains a NUL character, which is not text; save the file as text in UTF-8")
         try:
             yield line.decode()
         except UnicodeDecodeError as error:
             byte = f"{line[error.start]:#04x}"
-            raise UserError(f"{name}: line {number} holds the byte {byte}, which is not UTF-8; save the file as UTF-8") from None
+            raise UserError(f"{name}: line {number} contains the byte {byte}, which is not UTF-8; save it as UTF-8") from None
 
 
 def _column(lines: Iterator[str], name: str, column: str) -> Iterator[tuple[int, str]]:
-    # with newline="" a lone CR ends a line too and every end stays, which a quoted field may hold
+    # newline="": a lone CR ends a line too, and line ends inside quoted fields stay as they are
     parts = (part for line in lines for part in StringIO(line, newline=""))
     for line, (text,) in csv_fields(parts, name, [column], "name one of them with --text-column"):
         yield line, text

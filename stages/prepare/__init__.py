@@ -1,1 +1,1 @@
-"""From raw texts to tokenized splits: reading, cleaning, splitting, tokenizing, counting."""
+"""Raw texts to tokenized splits: read, clean, split, tokenize, count."""

@@ -1,8 +1,8 @@
 """python -m stages.prepare
 
 Reads data/raw and the tokenizer in models/base; cleans, splits and tokenizes the texts. Writes data/processed (one Arrow
-file per split and transfer set, labels.json) and metrics/data.json (rows, dropped rows, token lengths; for data of the user's
-own also the share of the largest class).
+file per split and transfer set, labels.json) and metrics/data.json (rows, dropped rows, token lengths; for the user's own
+data also the share of the largest class).
 """
 
 from stages.project.running import loading, run_stage

@@ -1,20 +1,19 @@
-"""Clean labelled texts before they are split, so that no text can stand in two splits.
+"""Clean labelled texts before they are split, so that no text is in two splits.
 
 In this order:
 
 1. Unicode is composed (NFC) and every run of white space becomes one space; an empty text is dropped.
-2. A text without a label, its rating too near to 0, is dropped: a near-tie.
-3. Texts that are equal without regard to case are the same text (the embedded encoder does not see case). If a test set
-   was given and has the text, the copies in train and validation are dropped, and the test set keeps all of its rows that
-   have a text, also those that repeat or contradict one another: scores on a given test set can be compared with those of
-   others only if it stays whole, and no choice is made by it.
-4. Elsewhere, if the labels of one text differ, all its rows are dropped, for none can be trusted. Otherwise the first is
-   kept: that of a given validation set if it has one, else that of train. Of the others, those in the split that keeps the
-   text are duplicates.
-5. A transfer set loses the texts that the main data has too.
+2. A text without a label is dropped: a near-tie, whose rating is too close to 0.
+3. Texts that differ only in case are the same text (the embedded encoder is uncased). If a given test set has the text,
+   the copies in train and validation are dropped, and the test set keeps all of its rows that have a text, even those that
+   repeat or contradict each other: scores on a given test set are comparable with published ones only if it stays complete,
+   and nothing is chosen by it.
+4. Elsewhere, if the labels of one text differ, all its rows are dropped, because none can be trusted. Otherwise the first is
+   kept: that of a given validation set if it has one, else that of train. Further rows in the same split are duplicates.
+5. Texts that are also in the main data are dropped from a transfer set.
 
-`data.limit`, if it is not 0, then takes a sample of what is left, also of a given test set: scores of such a quick look
-cannot be compared with those of others.
+`data.limit`, if it is not 0, then samples what is left, including a given test set: scores of such a quick look
+are not comparable with published ones.
 """
 
 import numpy as np
@@ -32,11 +31,11 @@ def choose(
         places: positions in `SPLITS` of the splits that the rows were given for, shape (N,).
         keys: equal for texts that count as the same, shape (N,).
         main: for a transfer set, the keys of all texts of the main data.
-        splits: those that were given; of more than one, `in_other_split` counts what rules 3 and 4 drop from a split for a
-            text that another keeps.
+        splits: those that were given; if more than one, `in_other_split` counts the rows that rules 3 and 4 drop because
+            another split keeps the text.
     """
-    groups = np.unique(keys, return_inverse=True)[1].astype(np.int32)  # 4 bytes: of these arrays prepare's memory is made
-    tested = _any(groups, places == SPLITS.index("test"))[groups]  # of each row: whether a test row has its text
+    groups = np.unique(keys, return_inverse=True)[1].astype(np.int32)  # 4 bytes: these arrays dominate prepare's memory
+    tested = _any(groups, places == SPLITS.index("test"))[groups]  # per row: whether a test row has the same text
     conflicting = ~tested & _differ(groups, labels)[groups]
     validated = _any(groups, places == SPLITS.index("validation"))[groups]
     home = np.full(len(keys), SPLITS.index("train"), dtype=np.int8)
@@ -56,19 +55,19 @@ def choose(
 
 
 def _any(groups: np.ndarray, flags: np.ndarray) -> np.ndarray:
-    """Of each group, whether one of its rows has the flag."""
+    """Return for each group whether any of its rows has the flag."""
     found = np.zeros(groups.max(initial=0) + 1, dtype=bool)
     found[groups[flags]] = True
     return found
 
 
 def _differ(groups: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Of each group, whether its rows have different labels."""
+    """Return for each group whether its rows have different labels."""
     first = np.zeros(groups.max(initial=0) + 1, dtype=labels.dtype)
-    first[groups] = labels  # some row's
+    first[groups] = labels  # that of any one row
     return _any(groups, labels != first[groups])
 
 
 def _firsts(rows: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Of the `rows`, the first of each group."""
+    """Return the first of `rows` in each group."""
     return rows[np.unique(groups[rows], return_index=True)[1]]

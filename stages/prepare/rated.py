@@ -1,6 +1,6 @@
 """Read the embedded texts, whose labels are the signs of mean ratings.
 
-Each line is id, mean rating and text, separated by tabs, without quoting, ended by CR LF (Hutto and Gilbert, ICWSM 2014).
+Each line is id, mean rating and text, separated by tabs, without quoting, terminated by CR LF (Hutto and Gilbert, ICWSM 2014).
 """
 
 import html
@@ -19,11 +19,11 @@ TRANSFER_FILES = {"products": "amazonReviewSnippets_GroundTruth.txt", "tweets": 
 def read_rated(path: Path, neutral_margin: float) -> list[Row]:
     """Return the rows of a file of rated texts: label 1 for a positive mean rating, 0 for a negative one.
 
-    The label is None if |rating| < `neutral_margin` or the rating is 0. HTML entities, left by the web pages that the
-    texts were taken from (`&amp;`, `&lt;3`), are replaced by the characters they stand for.
+    The label is None if |rating| < `neutral_margin` or the rating is 0. HTML entities left over from
+    the web pages (`&amp;`, `&lt;3`) are replaced by their characters.
 
     Raises:
-        UserError: a line has no three fields or a rating that is no number.
+        UserError: a line does not have three fields, or its rating is not a number.
     """
     rows = []
     lines = read_text(path).replace("\r\n", "\n").removesuffix("\n").split("\n")
@@ -31,7 +31,7 @@ def read_rated(path: Path, neutral_margin: float) -> list[Row]:
         fields = line.split("\t")
         rating = _rating(fields[1]) if len(fields) == 3 else math.nan
         if math.isnan(rating):
-            raise UserError(f"{path}: line {number} is {line[:60]!r}; id, mean rating and text were expected, tab separated")
+            raise UserError(f"{path}: line {number} is {line[:60]!r}; expected id, mean rating and text, separated by tabs")
         takes_side = rating != 0 and abs(rating) >= neutral_margin
         rows.append(Row(html.unescape(fields[2]), int(rating > 0) if takes_side else None))
     return rows

@@ -1,4 +1,4 @@
-"""Draw stratified parts of labelled texts: the subset of a quick look, and the three splits."""
+"""Draw stratified samples of labelled texts: the subset for a quick look, and the three splits."""
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
@@ -13,8 +13,11 @@ from stages.project.schema import DataParams
 def stratified_sample(labels: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:
     """Return the sorted indices of `size` rows, drawn so that every class keeps its share.
 
-    Class k with n_k of the N rows gives floor(size n_k / N) rows; what is then missing goes, one row each, to the classes
-    with the largest remainders (Hamilton's method), so the sample has exactly `size` rows.
+    scikit-learn's StratifiedShuffleSplit refuses a class with one row, a sample smaller than the number of classes, and a
+    sample of all rows; and it distributes the remainder at random.
+
+    Class k with n_k of the N rows gives floor(size n_k / N) rows; the missing rows go, one each, to the classes with the
+    largest remainders (Hamilton's method), so the sample has exactly `size` rows.
 
     Args:
         labels: class indices, shape (N,).
@@ -29,7 +32,7 @@ def stratified_sample(labels: np.ndarray, size: int, generator: np.random.Genera
 
 
 def limited(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
-    """Return the indices of all rows, or of a stratified sample of `limit` rows if limit is neither 0 nor that many."""
+    """Return the indices of all rows, or of a stratified sample of `limit` rows if 0 < `limit` < N."""
     if not limit or limit >= len(labels):
         return np.arange(len(labels))
     return stratified_sample(labels, limit, np.random.default_rng(seed))
@@ -42,14 +45,14 @@ def strata(labels: np.ndarray, places: np.ndarray, classes: int) -> np.ndarray:
         labels: class indices below `classes`, shape (N,).
         places: positions in `SPLITS` of the splits that the rows were given for, shape (N,).
     """
-    return places.astype(np.int64) * classes + labels  # places are too small a type for a product
+    return places.astype(np.int64) * classes + labels  # int8 would overflow
 
 
 def shares_to_cut(params: DataParams, given: Collection[str]) -> dict[str, float]:
-    """Return which share of train's rows each split that was not given takes, the test set first.
+    """Return the share of train's rows that each missing split takes, the test set first.
 
-    With f the fractions, a missing split s takes f_s / (1 - sum of f over the given ones among validation and test); so what is
-    missing and train have the same proportion to each other as where nothing is given. With a test set given, for example,
+    With f the fractions, a missing split s takes f_s / (1 - sum of f over the given ones among validation and test); so the
+    missing splits and train keep the proportions that they have if nothing is given. With a test set given, for example,
     validation takes f_validation / (f_train + f_validation).
     """
     missing = [name for name in ("test", "validation") if name not in given]
@@ -93,7 +96,7 @@ def split(
 
 
 class _Cut(NamedTuple):
-    """Where a split comes from: the rows of which it is a share, or None as share if it was given; the limit on all rows."""
+    """How a split is made: the pool of which it takes `share` (None if given), the given splits, the limit on all rows."""
 
     pool: np.ndarray
     share: float | None
@@ -102,32 +105,33 @@ class _Cut(NamedTuple):
 
 
 def _check_classes(labels: np.ndarray, names: Sequence[str], split: str, indices: np.ndarray, cut: _Cut) -> None:
-    """Refuse a split that lacks a class: its F1 would be 0 for lack of rows, not for lack of skill."""
+    """Refuse a split that lacks a class: its F1 would be 0 for want of rows, whatever the model does."""
     rows = np.bincount(labels[indices], minlength=len(names))
     if rows.all():
         return
-    index = int(np.argmin(rows != 0))  # the first that is missing
+    index = int(np.argmin(rows != 0))  # the first missing class
     raise UserError(_lack(names[index], np.sum(labels == index), np.sum(labels[cut.pool] == index), split, cut))
 
 
 def _lack(label: str, rows: int, rows_of_pool: int, split: str, cut: _Cut) -> str:
-    """Say that `split` has no row of class `label`, and what would help: other rows there, or more rows to draw from."""
+    """Say that `split` has no row of class `label`, and what would help: rows there, or more rows to draw from."""
     limit = f" or raise data.limit ({cut.limit})" if cut.limit else ""
-    if len(cut.given) == 1:
-        return (
-            f"class {label!r} has {rows} row(s) after cleaning, none of which falls into {split} "
-            f"({cut.share:.0%} of the data); give it about {np.ceil(1 / cut.share):.0f} rows or more{limit}, "
-            "or merge it with another class"
-        )
     start = f"class {label!r} has {rows} row(s) after cleaning"
-    if cut.share is None or not rows_of_pool:
+    only_train = len(cut.given) == 1
+    if cut.share is None or not (only_train or rows_of_pool):
         where = split if cut.share is None else "train"
         cutting = "" if where == split else f", of which {split} is cut"
         return (
             f"{start}, none of them in {where}{cutting}, which was given; give {where} rows of that class{limit}, "
             "or merge it with another class in every split"
         )
+    enough = np.ceil(1 / cut.share)
+    if only_train:
+        return (
+            f"{start}, none of which falls into {split} ({cut.share:.0%} of the data); "
+            f"give it about {enough:.0f} rows or more{limit}, or merge it with another class"
+        )
     return (
         f"{start}, {rows_of_pool} of them given for train, none of which falls into {split} ({cut.share:.0%} of train's rows); "
-        f"give it about {np.ceil(1 / cut.share):.0f} rows there or more{limit}, or give {split} too"
+        f"give it about {enough:.0f} rows there or more{limit}, or give {split} too"
     )

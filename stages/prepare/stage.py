@@ -1,9 +1,4 @@
-"""python -m stages.prepare
-
-Reads data/raw and the tokenizer in models/base; cleans, splits and tokenizes the texts. Writes data/processed (one Arrow
-file per split and transfer set, labels.json) and metrics/data.json (rows, dropped rows, token lengths; for data of the user's
-own also the share of the largest class).
-"""
+"""Turn the raw texts into tokenized splits and describe them in metrics/data.json."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +22,7 @@ from stages.project.schema import Params
 
 
 class Corpus(NamedTuple):
-    """Rows by name, "main" first, then each transfer set; which of each stay, what was dropped; class names; given splits."""
+    """Rows by name, "main" first, then each transfer set; which are kept; counts of dropped rows; class names; given splits."""
 
     rows: dict[str, StoredRows]
     kept: dict[str, np.ndarray]
@@ -54,7 +49,7 @@ def main() -> None:
     check_model(params.data.max_length, tokenizer, BASE_MODEL)
     lengths = {}
     SCRATCH.mkdir(parents=True, exist_ok=True)
-    # on the disk of the checkout: /tmp may be memory, which is what the store is to spare
+    # on the disk of the checkout: /tmp may be in memory, which the store is meant to save
     with TemporaryDirectory(dir=SCRATCH, prefix="prepare-") as store, replaced_folder(PROCESSED) as folder:
         corpus = read_corpus(params, Path(store))
         sets = make_sets(corpus, params)
@@ -67,7 +62,7 @@ def main() -> None:
 
 
 def read_corpus(params: Params, store: Path) -> Corpus:
-    """Return the cleaned texts of the source that the parameters name; they are put into files in the folder `store`."""
+    """Return the cleaned texts of the source that the parameters name; they are stored in files in the folder `store`."""
     if params.data.source != "package":
         rows, splits, names = read_given(RAW, params.data, store / "main")
         kept, dropped = choose(rows.labels, rows.places, rows.keys, splits=splits)
@@ -83,11 +78,11 @@ def read_corpus(params: Params, store: Path) -> Corpus:
 
 
 def make_sets(corpus: Corpus, params: Params) -> dict[str, Selection]:
-    """Return the rows of every file to be written: three splits of the main data, and the transfer sets.
+    """Return the rows of every output file: three splits of the main data, and the transfer sets.
 
     `data.limit` is a stratified sample of what is left after cleaning: every class and every given split keeps its share.
     """
-    sets = {}
+    sets: dict[str, Selection] = {}
     for name, rows in corpus.rows.items():
         kept = corpus.kept[name]
         groups = strata(rows.labels[kept], rows.places[kept], len(corpus.names))
@@ -103,8 +98,8 @@ def make_sets(corpus: Corpus, params: Params) -> dict[str, Selection]:
 
 
 def describe(corpus: Corpus, sets: dict[str, Selection], lengths: dict[str, np.ndarray], params: Params) -> dict[str, float]:
-    """Return the flat content of metrics/data.json: the main data without a prefix, transfer sets with theirs."""
-    metrics = {}
+    """Return the flat content of metrics/data.json: the main data without a prefix, each transfer set with its own."""
+    metrics: dict[str, float] = {}
     for name, counts in corpus.counts.items():
         prefix, parts = ("", SPLITS) if name == "main" else (f"transfer_{name}_", (f"transfer_{name}",))
         unused = len(corpus.kept[name]) - sum(len(sets[part].indices) for part in parts)

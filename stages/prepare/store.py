@@ -1,6 +1,6 @@
-"""Rows on disk, so that a file may be of any length: in memory is only what decides which of them stay.
+"""Rows on disk, so that a file may have any length: memory has only what decides which rows are kept.
 
-That is 17 bytes a row, 8 for the label, 1 for the split and 8 for the text; while they are put together or chosen from, more.
+That is 17 bytes per row: 8 for the label, 1 for the split and 8 for the text; more while the arrays are built or chosen from.
 """
 
 from array import array
@@ -21,15 +21,15 @@ SCHEMA = pa.schema([("text", pa.string())])
 
 
 class StoredRows:
-    """Normalised texts in an Arrow stream at `path`, those with a label that are not empty; N of them.
+    """N normalised texts in an Arrow stream at `path`: those that have a label and are not empty.
 
     Attributes:
         labels: class indices, shape (N,), int64.
         places: positions in `SPLITS` of the splits that the rows were given for, shape (N,), int8.
-        keys: 64-bit digests of the texts' identities, shape (N,), uint64: two different texts among a million have the same one
-            with a probability of 3e-8.
-        dropped: rows that were left out, by rule: "empty" and "near_tie" (no label).
-        read: how many rows there were.
+        keys: 64-bit digests of the texts' identities, shape (N,), uint64: among a million different texts, two share
+            one with a probability of 3e-8.
+        dropped: number of rows left out, by rule: "empty" and "near_tie" (no label).
+        read: number of rows read.
     """
 
     def __init__(self, path: Path, rows: Iterable[Row]):
@@ -73,7 +73,7 @@ class StoredRows:
 
 
 def key(text: str) -> int:
-    """A digest of the identity of a text, the same for texts that count as the same."""
+    """A digest of the identity of a text, equal for texts that count as the same."""
     return int.from_bytes(blake2b(identity(text).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 

@@ -1,7 +1,8 @@
-"""Turn texts into token ids, and write them to files whose bytes depend on nothing else."""
+"""Turn texts into token ids, and write both to files whose bytes depend on nothing else."""
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,19 +20,19 @@ def check_model(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Path
     """Compare the tokenizer with the encoder in folder `model`.
 
     Raises:
-        UserError: texts of `max_length` tokens are longer than the encoder can read, the tokenizer knows more tokens than the
+        UserError: texts of `max_length` tokens are longer than the encoder can read, the tokenizer has more tokens than the
             encoder has embeddings, or the encoder's family is not supported.
     """
     config = read_config(model)
     try:
         longest = min(tokenizer.model_max_length, family_of(config.model_type).longest_input(config))
-    except TypeError as error:  # a number that the configuration must have is null
+    except TypeError as error:  # a required number is null
         raise UserError(f"{model}/config.json: cannot tell how many tokens the model reads ({error}); save it again") from None
     if max_length > longest:
         raise UserError(f"data.max_length: {max_length}, but {model} reads at most {longest} tokens")
     if len(tokenizer) > config.vocab_size:
         raise UserError(
-            f"{model}: its tokenizer knows {len(tokenizer):,} tokens, its config.json has vocab_size {config.vocab_size:,}; "
+            f"{model}: its tokenizer has {len(tokenizer):,} tokens, its config.json has vocab_size {config.vocab_size:,}; "
             "save the tokenizer that belongs to the model"
         )
 
@@ -39,10 +40,10 @@ def check_model(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Path
 def write_tokenized(
     path: Path, batches: Iterable[list[str]], labels: np.ndarray, tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> np.ndarray:
-    """Write texts, labels and token ids as an Arrow IPC stream; return how many tokens each had before truncation, shape (N,).
+    """Write texts, labels and token ids as an Arrow IPC stream; return how many tokens each text had before truncation, (N,).
 
-    `datasets.Dataset.from_file` maps the stream into memory. It holds no metadata, so that equal rows give equal bytes. A batch
-    is tokenized and written before the next is read: neither texts nor ids of a large file are ever all in memory.
+    `datasets.Dataset.from_file` maps the stream into memory. It has no metadata, so that equal rows give equal bytes. Each
+    batch is tokenized and written before the next is read, so that a large file never is in memory as a whole.
 
     Args:
         batches: lists of texts.
@@ -65,7 +66,7 @@ def write_tokenized(
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: int) -> tuple[list[list[int]], np.ndarray]:
-    """Return the token ids of each text, and how many tokens it had before truncation, shape (N,).
+    """Return the token ids of each text, and its number of tokens before truncation, shape (N,).
 
     Special tokens are included and counted; ids are truncated to `max_length` and not padded.
     """
@@ -79,7 +80,7 @@ def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: int
     return ids, lengths
 
 
-def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str], **truncation) -> list[list[int]]:
-    """Token ids without padding; a saved tokenizer's own settings for padding and truncation are overruled."""
+def _token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str], **truncation: Any) -> list[list[int]]:
+    """Token ids without padding; overrides padding and truncation as saved with the tokenizer."""
     options = {"truncation": False, **truncation}
     return tokenizer(texts, padding=False, return_attention_mask=False, verbose=False, **options)["input_ids"]

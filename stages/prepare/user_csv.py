@@ -14,7 +14,7 @@ SPLIT_VALUES = {name: name for name in ("train", "validation", "test")} | dict.f
 
 
 class Record(NamedTuple):
-    """A text, the name of its class, and the split it is meant for, None if the row does not say."""
+    """A text, the name of its class, and the split that it is given for, None if the row names none."""
 
     text: str
     label: str
@@ -24,20 +24,20 @@ class Record(NamedTuple):
 def read_csv(path: Path, params: CsvParams) -> Iterator[Record]:
     """Yield the rows of a comma-separated file with a header line.
 
-    Every field is text: `NA`, `null` and `007` stay what they are. Labels and splits are stripped of surrounding space; a
-    split is train, validation (or valid, val, dev) or test, in any case. Line numbers in messages are those on which a row
-    begins.
+    Every field is text: `NA`, `null` and `007` are kept as written. Labels and splits are stripped of surrounding space; a
+    split is train, validation (or valid, val, dev) or test, in upper or lower case. Messages give the line on which
+    a row begins.
 
     Raises:
-        UserError: the file is not UTF-8, a column is missing or stands twice, a row has too few or too many fields, a text, a
-            label or a split is missing, or a split is none of those above.
+        UserError: the file is not UTF-8, a column is missing or duplicated, a row has too few or too many fields, a text, a
+            label or a split is missing, or a split is not one of those above.
     """
     columns = [name for name in (params.text_column, params.label_column, params.split_column) if name is not None]
     for line, (text, label, *split) in _fields(path, columns):
         for column, value in zip(columns, (text, label, *split), strict=True):
             if not value.strip():
                 raise UserError(f"{path}: line {line} has nothing in column {column!r}; fill it in or remove the row")
-        yield Record(text, label.strip(), _split(path, line, params.split_column, split[0]) if split else None)
+        yield Record(text, label.strip(), _split(path, line, columns[2], split[0]) if split else None)
 
 
 def _split(path: Path, line: int, column: str, value: str) -> str:
@@ -45,8 +45,8 @@ def _split(path: Path, line: int, column: str, value: str) -> str:
         return SPLIT_VALUES[value.strip().lower()]
     except KeyError:
         raise UserError(
-            f"{path}: line {line} has {short(value)} in column {column!r}; train, validation (or valid, val, dev) or test "
-            "was expected"
+            f"{path}: line {line} has {short(value)} in column {column!r}; "
+            "expected train, validation (or valid, val, dev) or test"
         ) from None
 
 

@@ -1,8 +1,8 @@
-"""The user's own texts: rows of one file or of one file a split, with classes that all of them share.
+"""The user's own texts: rows of one file, or of one file per split, with common classes.
 
-data/raw holds, for the source csv, reviews.csv or train.csv, validation.csv and test.csv; for the source hub the last three as
-Arrow streams, in which a text is exact whatever it holds (line ends, NUL, quotes) and equal rows give equal bytes. Of these
-only train is always there: a split that is missing is cut from it.
+For the source csv, data/raw has reviews.csv, or train.csv, validation.csv and test.csv; for the source hub the last three as
+Arrow streams, which keep every text exactly (line ends, NUL, quotes) and give equal bytes for equal rows. Only train is
+required: a missing split is cut from it.
 """
 
 import re
@@ -27,7 +27,7 @@ MANY_CLASSES = 20
 
 
 class Given(NamedTuple):
-    """The rows, the names of the splits that the user gave (train always), and the class names; a label is a position there."""
+    """The rows, the given splits (always with train), and the class names; a label is an index into these."""
 
     rows: StoredRows
     splits: tuple[str, ...]
@@ -37,19 +37,19 @@ class Given(NamedTuple):
 def read_given(folder: Path, params: DataParams, store: Path) -> Given:
     """Read the rows that `fetch` left in `folder` for the source csv or hub, train first, then validation, then test.
 
-    Class names are those that occur in any split. They keep the order that a data set of the Hub declares; others are sorted
-    numerically if all are integers, else by code point.
+    Class names are those that occur in any split, in the order that a data set of the Hub declares; if it declares none, they
+    are sorted numerically if all are integers, else by code point.
 
     Args:
-        store: the file in which the texts are put.
+        store: the file to store the texts in.
 
     Raises:
         UserError: as `read_csv`; a file is missing or has no rows, no row is for train, there is only one class, or so many
-            that the column must be another one.
+            that the column cannot be that of the labels.
     """
     files = csv_files(folder, params) if params.source == "csv" else arrow_files(folder)
     declared = None if params.source == "csv" else declared_names(files["train"])
-    index: dict[str, int] = {}  # in the order in which classes turn up
+    index: dict[str, int] = {}  # in order of first occurrence
     found: set[str] = set()
     rows = StoredRows(store, _rows(files, params, index, found))
     names = sort_labels(set(index)) if declared is None else [name for name in dict.fromkeys(declared) if name in index]
@@ -71,12 +71,12 @@ def _rows(files: dict[str, Path], params: DataParams, index: dict[str, int], fou
             found.add(record.split or split)
             yield Row(record.text, index.setdefault(record.label, len(index)), record.split or split)
         if not count and len(files) > 1:
-            instead = "all methods train on them" if split == "train" else f"or leave {split} out, then it is cut from train"
+            instead = "all methods train on them" if split == "train" else f"or remove the file, then {split} is cut from train"
             raise UserError(f"{path}: has no rows; add some, {instead}")
 
 
 def csv_files(folder: Path, params: DataParams) -> dict[str, Path]:
-    """The files of source csv by split; a single file counts as train, whatever its rows are for."""
+    """The files of source csv by split; a single file is listed as train, whatever splits its rows name."""
     files = {name: folder / f"{name}.csv" for name in SPLITS if (folder / f"{name}.csv").is_file()}
     if "train" not in files:
         return {"train": folder / CSV_FILE}
@@ -117,22 +117,22 @@ def _opened(path: Path) -> Iterator[pa.RecordBatchReader]:
         with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
             yield reader
     except pa.ArrowInvalid as error:
-        raise UserError(f"{path}: no table of texts and labels ({error}); run the stage fetch again") from None
+        raise UserError(f"{path}: not a table of texts and labels ({error}); run the stage fetch again") from None
 
 
 def sort_labels(names: set[str]) -> list[str]:
     """Return class names in numerical order if all are integers ("2" before "10"), else by code point."""
-    if all(re.fullmatch(r"[+-]?[0-9]{1,1000}", name) for name in names):  # Python reads no numbers of several thousand digits
+    if all(re.fullmatch(r"[+-]?[0-9]{1,1000}", name) for name in names):  # int() refuses several thousand digits
         return sorted(names, key=lambda name: (int(name), name))
     return sorted(names)
 
 
 def _check_classes(path: Path, key: str, column: str, names: list[str], rows: int) -> None:
     if len(names) < 2:
-        raise UserError(f"{path}: column {column!r} holds {names or 'no labels'}; two classes or more are needed")
-    # three rows a class is the least that three splits can share
+        raise UserError(f"{path}: column {column!r} has {names or 'no labels'}; two classes or more are needed")
+    # three splits need at least three rows per class
     if len(names) > MANY_CLASSES and rows < 3 * len(names):
         raise UserError(
-            f"{path}: column {column!r} holds {len(names):,} different values in {rows:,} rows, such as "
+            f"{path}: column {column!r} has {len(names):,} different values in {rows:,} rows, such as "
             f"{', '.join(map(short, names[:3]))}: that looks like an identifier, not a class; set {key}"
         )

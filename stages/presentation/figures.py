@@ -1,11 +1,13 @@
-"""The look of every figure: colours and names of the methods, fonts, and how a figure becomes a file.
+"""The style of all figures: colours and markers of the methods, fonts, and how a figure becomes a file.
 
-The colours are from Okabe and Ito, "Color Universal Design" (2008), and stay apart under the common colour vision
-deficiencies; the markers differ as well, so that a print in grey can be read.
+The colours are from Okabe and Ito, "Color Universal Design" (2008), and can be told apart with the common colour vision
+deficiencies; the markers differ too, so a greyscale print is readable.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -17,7 +19,7 @@ METHOD_MARKERS = {"full": "o", "lora": "s", "lora_merged": "D", "adapter": "^"}
 DPI = 144
 
 _LOOK = {
-    "font.family": "DejaVu Sans",  # the font that matplotlib itself brings: the same on every machine
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same on every machine
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.spines.top": False,
@@ -31,22 +33,25 @@ _LOOK = {
 }
 
 
-def house_style() -> AbstractContextManager:
-    """A context, usable as a decorator too, in which figures are drawn in the look of this project.
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw figures in the style of this project: a context manager, also usable as a decorator.
 
-    It starts from matplotlib's own defaults, so that a matplotlibrc of the user changes no pixel.
+    It starts from matplotlib's own defaults, so that the user's matplotlibrc has no effect.
     """
-    ours_to_leave = {"backend", "backend_fallback", "interactive", "toolbar"}
-    defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if key not in ours_to_leave}
-    return matplotlib.rc_context({**defaults, **_LOOK})
+    kept = {"backend", "backend_fallback", "interactive", "toolbar"}
+    defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if key not in kept}
+    settings: dict[Any, Any] = {**defaults, **_LOOK}  # the stubs have a literal for every key
+    with matplotlib.rc_context(settings):
+        yield
 
 
-def new_figure(width: float, height: float, layout: str = "constrained") -> Figure:
-    """An empty figure of `width` by `height` inches; the layout engine keeps its parts from overlapping."""
+def new_figure(width: float, height: float, layout: Literal["constrained", "compressed"] = "constrained") -> Figure:
+    """Return an empty figure of `width` by `height` inches, whose layout engine keeps its parts from overlapping."""
     return Figure(figsize=(width, height), layout=layout)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write `figure` as PNG, whole or not at all; the same figure gives the same bytes (no version, no date in it)."""
+    """Write `figure` as PNG, completely or not at all; the same figure gives the same bytes (no version, no date)."""
     with house_style(), replaced_file(Path(path)) as temporary:
         figure.savefig(temporary, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})

@@ -1,4 +1,4 @@
-"""Write results whole (a reader sees the old content or the new one, never half of it), and hash files."""
+"""Write results atomically (a reader sees the old content or the new one, never half of it), and hash files."""
 
 import csv
 import hashlib
@@ -16,9 +16,9 @@ IGNORED = "__pycache__"  # Python writes it into any folder that it imports from
 
 @contextmanager
 def replaced_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; the file there takes its place at the end of a block that raised nothing.
+    """Yield a path beside `path` to write to; the file there replaces `path` when the block ends without an exception.
 
-    After an exception `path` is what it was. Missing parent folders are created.
+    After an exception `path` is unchanged. Missing parent folders are created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
@@ -31,9 +31,9 @@ def replaced_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replaced_folder(target: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `target` that takes its place at the end of a block that raised nothing.
+    """Yield an empty folder beside `target` that replaces it when the block ends without an exception.
 
-    After an exception the new folder is removed and `target` is what it was.
+    After an exception the new folder is removed and `target` is unchanged.
     """
     temporary = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -48,7 +48,7 @@ def replaced_folder(target: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 with `\\n` line ends."""
+    """Write `text` as UTF-8 with `\\n` line endings."""
     with replaced_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
@@ -84,7 +84,7 @@ def sha256_of(*paths: Path) -> str:
 def content_hash(path: Path) -> str:
     """SHA-256 of a file; of a folder, over the names and hashes of its files in order of name; "absent" if there is none.
 
-    Python's `__pycache__` folders do not count: running the code must not change what identifies it.
+    Python's `__pycache__` folders do not count: running the code must not change its hash.
     """
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file() and IGNORED not in file.parts)

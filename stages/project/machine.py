@@ -15,7 +15,7 @@ def pick_device() -> torch.device:
 
 def describe_machine(device: torch.device) -> dict[str, str | int]:
     """Return the hardware and the versions that a timing depends on; nothing that identifies the machine or its user."""
-    description = {
+    description: dict[str, str | int] = {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "cpu": cpu_model(),
         "cores": os.cpu_count() or 1,
@@ -27,7 +27,7 @@ def describe_machine(device: torch.device) -> dict[str, str | int]:
 
 
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The processor's name as the kernel reports it, or what Python knows where there is no such file."""
+    """Return the processor's name as the kernel reports it, or what Python knows where there is no such file."""
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):

@@ -1,11 +1,14 @@
 """Read params.yaml into `Params`, or refuse it with one message that lists every fault."""
 
 import reprlib
+from collections.abc import Hashable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from stages.project.errors import UserError
 from stages.project.schema import Params
@@ -35,8 +38,8 @@ def load_params(path: str | Path = "params.yaml") -> Params:
 class _UniqueKeys(yaml.SafeLoader):
     """YAML's safe types; a duplicate key is an error, where PyYAML would silently keep the last one."""
 
-    def construct_mapping(self, node, deep=False):
-        seen = set()
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str | None] = set()
         for key_node, _ in node.value:
             key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
             if key in seen:
@@ -46,7 +49,7 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _read(path: str | Path):
+def _read(path: str | Path) -> Any:
     try:
         return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_UniqueKeys)
     except FileNotFoundError:
@@ -57,11 +60,11 @@ def _read(path: str | Path):
         raise UserError(f"{path}: not UTF-8 text (byte {error.start} is {error.object[error.start]:#04x})") from None
     except RecursionError:
         raise UserError(f"{path}: not valid YAML for parameters: nested too deeply") from None
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: a date or a number that cannot be
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: an impossible date or number
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def _fault(entry: dict) -> str:
+def _fault(entry: ErrorDetails) -> str:
     """One fault as a line: place, what was expected, what was received."""
     place = ".".join(str(part) for part in entry["loc"]) or "params"
     if entry["type"] == "missing":
@@ -78,7 +81,7 @@ def _fault(entry: dict) -> str:
 
 
 def known_keys(section: type[BaseModel], prefix: str = "") -> list[str]:
-    """Dotted names of all leaf keys below `section`, in the order of params.yaml."""
+    """Return the dotted names of all leaf keys below `section`, in the order of params.yaml."""
     keys = []
     for name, field in section.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):

@@ -1,10 +1,10 @@
-"""Where the stages leave things, relative to the project's folder, in which every stage runs."""
+"""Where the stages write their files, relative to the project's folder, in which every stage runs."""
 
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
-SCRATCH = Path(".cache")  # ignored by git and DVC: downloads, the points at which a training can be resumed, the lock
+SCRATCH = Path(".cache")  # ignored by git and DVC: downloads, save points, the lock
 SAVE_POINTS = SCRATCH / "save_points"
 RAW = Path("data/raw")
 PROCESSED = Path("data/processed")

@@ -1,4 +1,4 @@
-"""Which process of a distributed training this one is, as torchrun and accelerate say through the environment."""
+"""Which process of a distributed training this is, as torchrun and accelerate say in the environment."""
 
 import os
 

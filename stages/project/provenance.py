@@ -1,4 +1,4 @@
-"""Where results come from: everything that determines them, and the commit that holds the code."""
+"""Where results come from: everything that determines them, and the commit of the code."""
 
 import platform
 import subprocess
@@ -35,7 +35,7 @@ def stage_inputs(stage: str, params: Params) -> dict[str, str]:
 
     These are the parameters and files that dvc.yaml lists for the stage (a SHA-256 per file, and per folder over its files;
     a test compares that list with the imports), the versions of the packages that compute, and the machine with its number
-    of threads: another one may round differently.
+    of threads: a different one may round differently.
 
     Raises:
         UserError: there is no dvc.yaml, or it does not define the stage.
@@ -55,16 +55,17 @@ def stage_inputs(stage: str, params: Params) -> dict[str, str]:
 
 
 def parameter_keys(entries: list) -> list[str]:
-    """Return the dotted names of the parameters in a `params` list of dvc.yaml.
+    """Return the dotted names of the single parameters (leaf keys) that a `params` list of dvc.yaml names.
 
-    An entry is a name, or a mapping from params.yaml to a list of names, or to nothing, which stands for all parameters.
+    An entry is a name, or a mapping from params.yaml to a list of names, or to nothing, which means all parameters. The name
+    of a section, such as `awp`, means every parameter in it.
     """
+    leaves = known_keys(Params)
     keys: list[str] = []
     for entry in entries:
-        if isinstance(entry, str):
-            keys.append(entry)
-        else:
-            keys += entry[str(PARAMS)] or known_keys(Params)
+        for name in [entry] if isinstance(entry, str) else entry[str(PARAMS)] or leaves:
+            # a name that is neither stays as it is: looking it up fails, and so it is noticed
+            keys += [leaf for leaf in leaves if leaf.startswith(f"{name}.")] or [name]
     return keys
 
 
@@ -73,7 +74,7 @@ def provenance(stage: str, params: Params) -> Provenance:
 
     Keys: revision, the last commit that changed code among the inputs or the requirements; uncommitted, those of them, or of
     params.yaml and dvc.yaml, that differ from their committed state; inputs (`stage_inputs`). The revision is not simply HEAD:
-    a commit of results alone, of another stage's code or of another part of params.yaml and dvc.yaml leaves it as it is, so
+    a commit that changes only results, another stage's code or other parts of params.yaml and dvc.yaml does not change it, so
     the same run has the same record. Outside a git repository the first two are None.
     """
     inputs = stage_inputs(stage, params)
@@ -89,14 +90,14 @@ def _git(*arguments: str) -> str | None:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, encoding="utf-8", check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.rstrip("\n")  # the lines of `git status` may start with a blank
+    return done.stdout.rstrip("\n")  # lines of `git status` may start with a space
 
 
 def write_provenance(stage: str, record: Provenance, outputs: list[Path]) -> None:
-    """Write metrics/provenance/{stage}.json: the `record` of the results and the hashes of what was made.
+    """Write metrics/provenance/{stage}.json: the `record` of the results and the hashes of its outputs.
 
     The file is not a declared output of any stage: it names the machine and the versions, on which no hash in dvc.lock may
-    depend. Run again on the same checkout and machine it is the same.
+    depend. A second run on the same checkout and machine writes the same file.
     """
     made = {path.as_posix(): content_hash(path) for path in outputs}
     write_json(PROVENANCE / f"{stage}.json", {**record, "outputs": made})

@@ -1,4 +1,4 @@
-"""How a stage runs: alone in its checkout, and ending in one message when something outside the code is wrong.
+"""How a stage runs: alone in its checkout, ending in one message when something outside the code is wrong.
 
 Every entry point uses the two parts in this order:
 
@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
+from types import TracebackType
 from typing import NoReturn
 
 from filelock import FileLock, Timeout
@@ -24,15 +25,15 @@ from stages.project.paths import SCRATCH
 from stages.project.processes import is_main_process
 
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
-STOPPED = "stopped; `dvc repro` goes on from here: finished stages are kept, a training resumes at its last save point"
+STOPPED = "stopped; `dvc repro` continues from here: finished stages are kept, a training resumes at its last save point"
 
 
 @contextmanager
 def loading() -> Iterator[None]:
     """Import a stage's libraries inside this block.
 
-    They take seconds to load. Ctrl-C ends the process in one line from here on, during the imports and after them. The
-    garbage collector is off in the block: imports leave nothing to collect, and searching takes a tenth of their time.
+    They take seconds to load. From here on Ctrl-C ends the process with one line, during the imports and after them. The
+    garbage collector is off in the block: imports leave no garbage, and looking for it takes a tenth of their time.
     """
     _end_quietly_on_interrupt()
     gc.disable()
@@ -43,10 +44,10 @@ def loading() -> Iterator[None]:
 
 
 def _end_quietly_on_interrupt() -> None:
-    """Show one line instead of a traceback for a KeyboardInterrupt that nobody catches, and end as the signal would."""
+    """Show one line instead of a traceback for an uncaught KeyboardInterrupt, and end as the signal would."""
     show_traceback = sys.excepthook
 
-    def show(kind, error, traceback):
+    def show(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         if not issubclass(kind, KeyboardInterrupt):
             show_traceback(kind, error, traceback)
             return
@@ -60,7 +61,7 @@ def _end_quietly_on_interrupt() -> None:
 
 
 def run_stage(name: str, main: Callable[[], None]) -> None:
-    """Call `main` while no other stage runs in this checkout; faults end it as `report_errors` says.
+    """Call `main` while no other stage runs in this checkout; faults end it as described in `report_errors`.
 
     Several processes of one training are one stage: rank 0 holds the lock, and only rank 0 prints.
     """
@@ -97,10 +98,10 @@ def _end(message: str) -> NoReturn:
 
 @contextmanager
 def only_stage(name: str, folder: Path = SCRATCH) -> Iterator[None]:
-    """Hold the checkout's lock, so that no two stages write or read half-written results at the same time.
+    """Hold the checkout's lock, so that no stage reads or overwrites what another is writing.
 
     DVC's own lock is held while `dvc repro` runs, but not by `python -m stages.x`, and it does not cover predict or export.
-    The lock belongs to the process: it is free again when the process ends, even if it is killed.
+    The lock belongs to the process: it is released when the process ends, even if it is killed.
 
     Raises:
         UserError: another stage holds the lock; the message names that stage and its process.

@@ -1,4 +1,4 @@
-"""What params.yaml may hold: every key, its type, its range, and which values contradict each other."""
+"""What params.yaml may contain: every key, its type, its range, and which values contradict each other."""
 
 from typing import Annotated, Any, Literal
 
@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 METHODS = ("full", "lora", "adapter")
 
 
-def number_from_text(value):
+def _number_from_text(value: Any) -> Any:
     """Turn a numeric string into a float, and return any other value as it is.
 
     DVC writes `-S train.learning_rate.full=5e-5` back as `5e-05`, which YAML 1.1 reads as a string.
@@ -20,13 +20,13 @@ def number_from_text(value):
     return value
 
 
-def _count_or_auto(value):
+def _count_or_auto(value: Any) -> int | str:
     if value != "auto" and (type(value) is not int or value < 1):
-        raise ValueError(f"must be a whole number of 1 or more, or auto, received {value!r}")
+        raise ValueError(f"must be an integer of 1 or more, or auto, received {value!r}")
     return value
 
 
-Number = Annotated[float, BeforeValidator(number_from_text), Field(allow_inf_nan=False)]
+Number = Annotated[float, BeforeValidator(_number_from_text), Field(allow_inf_nan=False)]
 Fraction = Annotated[Number, Field(ge=0, le=1)]
 Positive = Annotated[Number, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -40,14 +40,14 @@ class Section(BaseModel):
     """A block of params.yaml: no unknown keys, no silent conversions, frozen after loading.
 
     Values that must fit together are compared by a validator of the last of them. pydantic runs it even if other fields of
-    the block are wrong, so one message can list every fault; a field that is itself wrong is missing from `info.data`.
+    the block are wrong, so one message can list every fault; a field that is itself invalid is missing from `info.data`.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-def columns_differ(value: str | None, info: ValidationInfo) -> str | None:
-    """Each column serves one purpose; columns are the fields of the block whose names end in `_column`."""
+def _columns_differ(value: str | None, info: ValidationInfo) -> str | None:
+    """Check that each column serves one purpose; columns are the fields of the block whose names end in `_column`."""
     given = [
         column for name, column in [*info.data.items(), (info.field_name, value)] if str(name).endswith("_column") and column
     ]
@@ -60,7 +60,7 @@ class CsvParams(Section):
     path: Name
     text_column: Name
     label_column: Name
-    split_column: Annotated[Name | None, AfterValidator(columns_differ)]
+    split_column: Annotated[Name | None, AfterValidator(_columns_differ)]
 
 
 class HubDataParams(Section):
@@ -71,7 +71,7 @@ class HubDataParams(Section):
     validation_split: Name | None
     test_split: Name | None
     text_column: Name
-    label_column: Annotated[Name, AfterValidator(columns_differ)]
+    label_column: Annotated[Name, AfterValidator(_columns_differ)]
 
 
 class DataParams(Section):
@@ -88,9 +88,10 @@ class DataParams(Section):
     @field_validator("test_fraction")
     @classmethod
     def _fractions_add_up(cls, test: float, info: ValidationInfo) -> float:
-        parts = [info.data.get("train_fraction"), info.data.get("validation_fraction"), test]
-        if None not in parts and abs(sum(parts) - 1) > 1e-6:
-            raise ValueError(f"train_fraction + validation_fraction + test_fraction must be 1, received {sum(parts):g}")
+        train, validation = info.data.get("train_fraction"), info.data.get("validation_fraction")
+        if train is not None and validation is not None and abs(train + validation + test - 1) > 1e-6:
+            total = train + validation + test
+            raise ValueError(f"train_fraction + validation_fraction + test_fraction must be 1, received {total:g}")
         return test
 
     @field_validator("hub")
@@ -169,7 +170,7 @@ class AwpParams(Section):
     def _window_runs_forward(cls, end: float, info: ValidationInfo) -> float:
         start = info.data.get("window_start")
         if start is not None and start >= end:
-            raise ValueError(f"window_start must lie before window_end, received window_start {start:g} and window_end {end:g}")
+            raise ValueError(f"window_start must be less than window_end, received window_start {start:g} and window_end {end:g}")
         return end
 
 
@@ -200,7 +201,7 @@ class ReportParams(Section):
 
 
 class Params(Section):
-    """The whole of params.yaml; attribute names are its keys."""
+    """All of params.yaml; attribute names are its keys."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     data: DataParams

@@ -1,1 +1,1 @@
-"""Two regularizers that all methods share: adversarial weight perturbation and mixout."""
+"""The two regularizers that all methods share: adversarial weight perturbation and mixout."""

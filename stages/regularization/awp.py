@@ -1,6 +1,6 @@
-"""Adversarial weight perturbation (Wu, Xia, Wang, NeurIPS 2020): learn from the loss at the worst point near the weights."""
+"""Adversarial weight perturbation (Wu, Xia, Wang, NeurIPS 2020): train on the loss at the worst point near the weights."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from torch import nn
 
 @dataclass
 class PerturbationLog:
-    """What the perturbations of a training really did.
+    """What the perturbations of a training actually did.
 
     Attributes:
         steps: number of perturbations (one per forward and backward pass in the window).
         tensors: weight tensors times perturbations.
-        unmoved: those of them that stayed where they were, because w or its gradient was zero.
+        unmoved: how many of them did not move, because w or its gradient was zero.
         ratio_sum, ratio_max: sum and maximum of the realised ||v|| / ||w|| over the tensors that moved.
     """
 
@@ -39,11 +39,11 @@ class AdversarialWeightPerturbation:
     """Moves each trainable weight tensor uphill, and back.
 
     Formula, for each tensor w with more than one dimension, with Frobenius norms over the whole tensor:
-    v = epsilon ||w|| g / ||g||, g = dL/dw. A tensor whose ||w|| or ||g|| is 0 is not moved: so it is at first with LoRA, where
-    B is zero and therefore the gradient of A too. Biases and normalization weights (one dimension) are never moved.
+    v = epsilon ||w|| g / ||g||, g = dL/dw. A tensor whose ||w|| or ||g|| is 0 is not moved, as with LoRA at the start: B is
+    zero, and therefore so is the gradient of A. Biases and normalization weights (one dimension) are never moved.
 
-    Of an embedding a batch reads some rows, and the others have no gradient: it is moved row by row, with the same result.
-    Copying a whole vocabulary costs more than all other weights together.
+    A batch reads only some rows of an embedding, and the others have no gradient. Only those rows are moved, with the same
+    result: copying a whole vocabulary costs more than all other weights together.
 
     Args:
         model: whose trainable parameters are moved.
@@ -64,23 +64,23 @@ class AdversarialWeightPerturbation:
         self.log = PerturbationLog()
 
     @contextmanager
-    def perturbed(self, compute_loss: Callable[[], torch.Tensor]):
-        """Hold the weights at w + v, v from the gradient of `compute_loss()` at w; on leaving put w back bit for bit.
+    def perturbed(self, compute_loss: Callable[[], torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Hold the weights at w + v, v from the gradient of `compute_loss()` at w; restore w bit for bit on exit.
 
         Yields the loss at w (a detached scalar).
-        The gradient is taken with `torch.autograd.grad`, so gradients accumulated in `.grad` are not touched, and no hook
-        of a distributed wrapper sees it. The random number generator is rewound after `compute_loss()`: a loss computed in
-        the block draws the same dropout and mixout masks and so is the same function of w.
+        The gradient comes from `torch.autograd.grad`, so gradients accumulated in `.grad` are not touched, and no hook of
+        a distributed wrapper sees it. The random number generator is rewound after `compute_loss()`: a loss computed in
+        the block draws the same dropout and mixout masks and is therefore the same function of w.
         """
         with torch.random.fork_rng(devices=_cuda_devices(self.weights)):
             loss = compute_loss()
             gradients = torch.autograd.grad(loss, self.weights, allow_unused=True)
-            loss = loss.detach()  # lets go of what was computed for parameters other than these weights
-        moves: list[_Move] = []
+            loss = loss.detach()  # frees the graph that leads to parameters other than these weights
+        moves: list[Move] = []
         try:
             for weight, gradient in zip(self.weights, gradients, strict=True):
                 by_row = gradient is not None and id(weight) in self.embeddings
-                moves.append(_Move(weight, gradient, self._rows(gradient) if by_row else None))
+                moves.append(Move(weight, gradient, self._rows(gradient) if by_row else None))
                 moves[-1].do(self.epsilon)
             del gradients, gradient
             self._record(moves)
@@ -95,7 +95,7 @@ class AdversarialWeightPerturbation:
         return torch.linalg.vector_norm(gradient, dim=1).nonzero().squeeze(1)
 
     @torch.no_grad()
-    def _record(self, moves: Sequence["_Move"]) -> None:
+    def _record(self, moves: Sequence["Move"]) -> None:
         distances = torch.stack([move.distance for move in moves])
         norms = torch.stack([move.norm for move in moves])
         ratios = torch.where(distances > 0, distances / norms, 0.0)
@@ -106,17 +106,17 @@ class AdversarialWeightPerturbation:
         self.log.ratio_max = max(self.log.ratio_max, float(ratios.max()))
 
 
-class _Move:
+class Move:
     """The move of one weight tensor by epsilon ||w|| g / ||g||: `do` it, and `undo` it bit for bit.
 
-    Made and done tensor by tensor, not for all at once: what one operation leaves in the processor's cache the next finds there.
+    One tensor is handled at a time, so that each operation finds in the processor's cache what the previous one left there.
 
     Args:
-        rows: those that are moved; None for all.
+        rows: indices of the rows to move; None for all.
 
     Attributes:
         norm: ||w||.
-        distance: how far w really went: in float32 the move is rounded, and a zero weight does not move.
+        distance: how far w actually moved: float32 rounds the move, and a zero weight does not move.
     """
 
     @torch.no_grad()
@@ -124,13 +124,13 @@ class _Move:
         self.weight, self.rows = weight, rows
         self.norm = torch.linalg.vector_norm(weight)
         self.distance = torch.zeros_like(self.norm)
-        self.gradient = gradient if rows is None else gradient[rows]
+        self.gradient = gradient if gradient is None or rows is None else gradient[rows]
         self.original = weight.clone() if rows is None else weight[rows]
 
     @torch.no_grad()
     def do(self, epsilon: float) -> None:
         gradient, self.gradient = self.gradient, None
-        if gradient is None:  # the loss does not use it
+        if gradient is None:  # the loss does not depend on this weight
             return
         gradient_norm = torch.linalg.vector_norm(gradient)
         scale = torch.where(gradient_norm > 0, epsilon * self.norm / gradient_norm, 0.0)
@@ -151,11 +151,3 @@ class _Move:
 
 def _cuda_devices(weights: Sequence[torch.Tensor]) -> list[torch.device]:
     return sorted({weight.device for weight in weights if weight.is_cuda}, key=str)
-
-
-def in_window(step: int, steps_per_epoch: int, start: float, end: float) -> bool:
-    """Whether optimizer step `step` (0, 1, ... within its epoch) lies in [start, end) of the epoch.
-
-    With start 0.5 and end 1 that is the second half: steps ceil(S / 2) .. S - 1 of S.
-    """
-    return start <= step / steps_per_epoch < end

@@ -1,4 +1,4 @@
-"""Mixout (Lee, Cho, Kang, ICLR 2020): in training, parts of a weight are replaced by what they were at the start."""
+"""Mixout (Lee, Cho, Kang, ICLR 2020): training randomly replaces parts of a weight by their initial values."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from torch import nn
 
 
 class MixoutLinear(nn.Linear):
-    """A linear layer whose weight is mixed with its start u while it trains.
+    """A linear layer whose weight is mixed with its initial value u during training.
 
     Formula, in training: w~ = (M w + (1 - M) u - p u) / (1 - p), with M = 1 with probability 1 - p, drawn once per
     input feature (column of the weight) and forward pass. E[w~] = w, and dw~/dw = M / (1 - p). In evaluation: w.
@@ -20,10 +20,12 @@ class MixoutLinear(nn.Linear):
         ValueError: p outside [0, 1).
     """
 
+    anchor: torch.Tensor
+
     def __init__(self, linear: nn.Linear, p: float):
         if not 0 <= p < 1:
-            raise ValueError(f"mixout: p must lie in [0, 1), received {p!r}")
-        # on the meta device, since weight and bias are taken over from `linear`, not drawn
+            raise ValueError(f"mixout: p must be in [0, 1), received {p!r}")
+        # on the meta device: weight and bias come from `linear` and need no initialization
         super().__init__(linear.in_features, linear.out_features, bias=linear.bias is not None, device="meta")
         self.p = p
         self.weight = linear.weight
@@ -48,8 +50,8 @@ class MixoutLinear(nn.Linear):
 def apply_mixout(model: nn.Module, names: Iterable[str], p: float) -> int:
     """Replace every nn.Linear at or below the modules called `names` by a `MixoutLinear` with the same parameters.
 
-    Call it after PEFT has wrapped the model, with the names of the modules that are trained: a layer that is replaced
-    before is copied, or looked up by a name that it no longer has, and mixout is silently lost.
+    Call it after PEFT has wrapped the model, with the names of the trained modules: PEFT would copy a layer that was
+    replaced earlier, or look it up by a name that it no longer has, and mixout would be lost silently.
 
     Returns:
         The number of layers replaced, at least 1.
@@ -60,15 +62,15 @@ def apply_mixout(model: nn.Module, names: Iterable[str], p: float) -> int:
     """
     count = 0
     for root in names:
-        found = [
-            name
+        found = {
+            name: module
             for name, module in model.get_submodule(root).named_modules(prefix=root)
             if isinstance(module, nn.Linear) and not isinstance(module, MixoutLinear)
-        ]
+        }
         if not found:
             raise ValueError(f"mixout: no linear layer found at or below {root!r}")
-        for name in found:
+        for name, linear in found.items():
             parent, _, child = name.rpartition(".")
-            setattr(model.get_submodule(parent), child, MixoutLinear(model.get_submodule(name), p))
+            setattr(model.get_submodule(parent), child, MixoutLinear(linear, p))
         count += len(found)
     return count

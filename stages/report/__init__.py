@@ -1,1 +1,1 @@
-"""REPORT.md: tables and phrases computed from the metric files, and the template that they fill."""
+"""REPORT.md: a template, and the tables and sentences that fill it, computed from the metric files."""

@@ -55,7 +55,7 @@ def load_facts(params: Params) -> Facts:
     """Read all files.
 
     Raises:
-        UserError: one of them is missing.
+        UserError: a file is missing.
     """
 
     def by_method(read: Callable, folder: Path, ending: str) -> dict:
@@ -79,9 +79,9 @@ def load_facts(params: Params) -> Facts:
             provenance={stage: read_json(PROVENANCE / f"{stage}.json") for stage in RECORDED_STAGES},
         )
     except FileNotFoundError as error:
-        raise UserError(f"{error.filename}: no such file; `dvc repro` makes what the report quotes") from None
+        raise UserError(f"{error.filename}: no such file; `dvc repro` writes what the report quotes") from None
 
 
 def read_names(path: Path) -> pd.DataFrame:
-    """Read a CSV of class names as they are: a class may be called 1 or NA."""
+    """Read a CSV of class names without converting them: a class may be called 1 or NA."""
     return pd.read_csv(path, dtype=str, keep_default_na=False)

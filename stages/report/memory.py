@@ -13,7 +13,7 @@ VARIANTS = {(False, False): "plain", (False, True): "checkpointing", (True, Fals
 
 
 def batching(facts: Facts) -> str:
-    """How the batch of an optimizer step was cut, for each method, or once where all did the same."""
+    """How the batch of an optimizer step was split: once if it is the same for all methods, otherwise for each."""
     cuts = {}
     for method in METHODS:
         log = facts.training[method]
@@ -36,7 +36,7 @@ def by_micro_batch(facts: Facts) -> str:
 
 
 def table(facts: Facts) -> str:
-    """Predicted peak of a training step by what it holds, beside what this machine measured, in MiB, and the same with AWP."""
+    """Predicted peak of a training step by its parts, next to the peak measured here, in MiB, without and with AWP."""
     parts = ("weights_mib", "gradients_mib", "optimizer_state_mib", "activations_mib", "peak_training_memory_mib")
     with_awp = ("awp_buffer_mib", "peak_training_memory_awp_mib")
     rows = []
@@ -50,22 +50,22 @@ def table(facts: Facts) -> str:
 
 
 def error(facts: Facts) -> str:
-    """How far prediction and measurement are apart at most, without and with AWP."""
+    """The range of the relative errors of the prediction, without and with AWP."""
     errors = [
         facts.benchmark[method][key] / facts.memory[method][key] - 1
         for method in METHODS
         for key in ("peak_training_memory_mib", "peak_training_memory_awp_mib")
     ]
-    return f"The measured peaks lie {100 * min(errors):+.1f} % to {100 * max(errors):+.1f} % from the predicted ones"
+    return f"The measured peaks differ from the predicted ones by {100 * min(errors):+.1f} % to {100 * max(errors):+.1f} %"
 
 
 def saving(facts: Facts, method: str) -> str:
-    """Where a method's training memory is saved against full fine-tuning."""
+    """What training memory a method saves compared with full fine-tuning, and where."""
     own, full = facts.memory[method], facts.memory["full"]
     state = sum(full[key] - own[key] for key in ("gradients_mib", "optimizer_state_mib"))
     activations = full["activations_mib"] - own["activations_mib"]
     peak = 1 - own["peak_training_memory_mib"] / full["peak_training_memory_mib"]
-    what = f"{abs(activations):,.0f} MiB {'less' if activations >= 0 else 'more'} of activations"
+    what = f"{abs(activations):,.0f} MiB {'less' if activations >= 0 else 'more'} for activations"
     share = f"{100 * abs(peak):.0f} % {'less' if peak >= 0 else 'more'} at the peak"
     return f"{begin(METHOD_LABELS[method])}: {state:,.0f} MiB less for gradients and optimizer state, {what}, {share}"
 
@@ -90,12 +90,12 @@ def _planned(table: pd.DataFrame, case: tuple) -> str:
 
 
 def by_the_first_process(facts: Facts) -> str:
-    """What to add to numbers that only the first of several processes counted."""
+    """What to add to numbers that were counted by rank 0 only."""
     return " (as the first process counted it)" if any(facts.training[method]["processes"] > 1 for method in METHODS) else ""
 
 
 def shorter_inputs(facts: Facts) -> str:
-    """Which planned models take shorter texts than `data.max_length`, as a part of a sentence."""
+    """The planned models whose longest input is shorter than `data.max_length`, in parentheses."""
     shorter = facts.plan[facts.plan["length"] < facts.params.data.max_length]
     lengths = shorter.drop_duplicates("model")[["model", "length"]].itertuples(index=False)
     named = ", ".join(f"{model} {length}" for model, length in lengths)
@@ -103,7 +103,7 @@ def shorter_inputs(facts: Facts) -> str:
 
 
 def fits_in_budget(facts: Facts) -> str:
-    """What `auto` would take for this encoder in this run's setting, and what the largest planned model needs."""
+    """The micro-batches that `auto` would choose for this encoder with this run's parameters."""
     train, own = facts.params.train, facts.plan[facts.plan["model"] == OWN]
     here = own[(own["awp"] == facts.params.awp.enabled) & (own["gradient_checkpointing"] == train.gradient_checkpointing)]
     sizes = ", ".join(f"{METHOD_LABELS[row.method]} {row.micro_batch_size or 'none'}" for row in here.itertuples())

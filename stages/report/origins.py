@@ -9,7 +9,7 @@ SHOWN_PACKAGES = ("torch", "transformers", "peft")
 
 
 def table(facts: Facts) -> str:
-    """One row a stage: the commit of its code and parameters, what was not committed, versions and machine."""
+    """One row per stage: the commit of its code and parameters, what was not committed, versions and machine."""
     rows = []
     for stage, record in facts.provenance.items():
         inputs = record["inputs"]
@@ -27,7 +27,7 @@ def _uncommitted(record: dict) -> str:
 
 
 def hashes(facts: Facts) -> str:
-    """SHA-256 of what the trainings read; one row for each value, which is one row for each file if all read the same."""
+    """SHA-256 of what the trainings read: one row per file if all read the same, otherwise one per value."""
     rows = []
     for path in (f"{PROCESSED}/train.arrow", f"{PROCESSED}/validation.arrow", f"{MODELS}/base"):
         found = {facts.provenance[f"train_{method}"]["inputs"][path] for method in METHODS}
@@ -36,16 +36,16 @@ def hashes(facts: Facts) -> str:
 
 
 def mismatches(facts: Facts) -> list[str]:
-    """Sentences about records that do not belong to the results: DVC can restore results from its cache, records it cannot."""
+    """Sentences about records that do not belong to the results: DVC's cache restores results, but not records."""
     evaluated = facts.provenance["evaluate"]
     found = []
     for method in METHODS:
         trained = facts.provenance[f"train_{method}"]
         path = f"{MODELS}/{method}"
         if trained["outputs"].get(path) != evaluated["inputs"].get(path):
-            found.append(f"The record of train_{method} belongs to other weights than the ones that were evaluated.")
+            found.append(f"The record of train_{method} belongs to different weights from those that were evaluated.")
         if trained["inputs"].get(f"{MODELS}/base") != evaluated["inputs"].get(f"{MODELS}/base"):
-            found.append(f"The record of train_{method} belongs to another base model than the one that was evaluated.")
+            found.append(f"The record of train_{method} belongs to a different base model from the one that was evaluated.")
     machines = {value for record in facts.provenance.values() for key, value in record["inputs"].items() if key == "machine cpu"}
     if len(machines) > 1:
         found.append(f"The stages ran on different processors: {', '.join(sorted(machines))}.")

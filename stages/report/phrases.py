@@ -1,4 +1,4 @@
-"""Sentences that say what the numbers say: each is chosen by a comparison, so it stays true when the numbers change."""
+"""Sentences about the numbers; comparisons choose their wording, so they stay true when the numbers change."""
 
 import pandas as pd
 
@@ -9,7 +9,7 @@ from stages.report.setting import REGULARIZERS, TUNED, setting
 
 
 def begin(words: str) -> str:
-    """`words` as the begin of a sentence."""
+    """`words` with a capital first letter."""
     return words[0].upper() + words[1:]
 
 
@@ -19,50 +19,51 @@ def against_full(facts: Facts, method: str) -> str:
     difference, low, high = (quality[f"f1_minus_full{end}"] for end in ("", "_low", "_high"))
     interval = f"{100 * facts.params.evaluate.confidence:g} % interval {low:+.3f} to {high:+.3f}"
     if high < 0:
-        return f"is below full fine-tuning by {-difference:.3f} macro F1 ({interval}, without 0)"
+        return f"is below full fine-tuning by {-difference:.3f} macro F1 ({interval}, which excludes 0)"
     if low > 0:
-        return f"is above full fine-tuning by {difference:.3f} macro F1 ({interval}, without 0)"
-    return f"cannot be told from full fine-tuning: the difference in macro F1 is {difference:+.3f} ({interval}, with 0)"
+        return f"is above full fine-tuning by {difference:.3f} macro F1 ({interval}, which excludes 0)"
+    detail = f"the difference in macro F1 is {difference:+.3f} ({interval}, which includes 0)"
+    return f"cannot be distinguished from full fine-tuning: {detail}"
 
 
 def mcnemar(facts: Facts, method: str) -> str:
-    """What the exact test on the texts that only one of the two gets right says, at the level of the interval."""
+    """The verdict of the exact test on the texts that only one of the two gets right, at the level of the interval."""
     p, level = facts.quality[method]["mcnemar_p"], 1 - facts.params.evaluate.confidence
-    verdict = "agrees that the two err differently often" if p < level else "finds no difference in how often they err"
+    verdict = "agrees that their error rates differ" if p < level else "finds no difference in their error rates"
     return f"McNemar's exact test {verdict} (p = {p:.3g})"
 
 
 def transfer(facts: Facts, name: str) -> str:
     """The order of the methods on a transfer set, and the spread."""
     scores = {method: facts.quality[method][f"transfer_{name}_f1"] for method in METHODS}
-    order = sorted(scores, key=scores.get, reverse=True)
+    order = sorted(scores, key=lambda method: scores[method], reverse=True)
     listed = ", ".join(f"{METHOD_LABELS[method]} {scores[method]:.3f}" for method in order)
-    return f"on the {name} {listed}: {scores[order[0]] - scores[order[-1]]:.3f} between first and last"
+    return f"on the {name}, {listed} ({scores[order[0]] - scores[order[-1]]:.3f} between first and last)"
 
 
 def levelled_off(facts: Facts, method: str) -> str:
     """Whether training was ended by early stopping, and where its best epoch lay."""
     trained, best = facts.training[method]["epochs_trained"], facts.training[method]["best_epoch"]
     if trained < facts.params.train.epochs:
-        return f"was ended by early stopping after epoch {trained}, its best was epoch {best}"
+        return f"was ended by early stopping after epoch {trained}; its best epoch was {best}"
     if best == trained:
-        return f"was still gaining in its last epoch, {trained}: more epochs may give it more"
-    return f"ran all {trained} epochs, its best was epoch {best}"
+        return f"was still improving in its last epoch ({trained}); more epochs may improve it further"
+    return f"ran all {trained} epochs; its best epoch was {best}"
 
 
 def ablation_belongs(facts: Facts) -> bool:
     """Whether the experiment without the regularizers had this run's training rows and parameters.
 
-    Its table is committed and not made anew with every run; beside another run's numbers it would mislead.
+    Its table is committed and not recomputed in every run; next to the numbers of a different run it would mislead.
     """
     same_rows = (facts.ablation["train_rows"] == facts.data["train_rows"]).all()
     return bool(same_rows and (facts.ablation["setting"] == setting(facts.params, REGULARIZERS)).all())
 
 
 def tuned_elsewhere(facts: Facts) -> str:
-    """What to add where the learning rates were chosen with other data, another encoder or other parameters than this run's."""
+    """What to add if the learning rates were chosen with different data, encoder or parameters from this run's."""
     same = (facts.learning_rates["setting"] == setting(facts.params, TUNED)).all()
-    return "" if same else " (with other parameters, data or encoder than this run's: `make tune` chooses for these)"
+    return "" if same else " (with different parameters, data or encoder from this run's; `make tune` chooses for these)"
 
 
 def regularizers(facts: Facts) -> str:
@@ -85,19 +86,19 @@ def latency_lines(facts: Facts) -> list[str]:
     full = facts.latency[facts.latency["method"] == "full"].set_index(["batch_size", "length"])["median_ms"]
     difference = facts.memory["lora_merged"]["max_abs_logit_difference"]
     return [
-        f"**Full fine-tuning** is the yardstick: {full[sizes[0], middle]:.1f} ms for batch {sizes[0]} and "
-        f"{full[sizes[-1], middle]:.1f} ms for batch {sizes[-1]} at {middle} tokens; its model has the base model's operations.",
+        f"**Full fine-tuning** is the reference: {full[sizes[0], middle]:.1f} ms for batch {sizes[0]} and "
+        f"{full[sizes[-1], middle]:.1f} ms for batch {sizes[-1]} at {middle} tokens; it has the base model's operations.",
         f"**LoRA, unmerged,** adds two thin products to every attention projection: {_span(facts, 'lora')}.",
-        f"**LoRA, merged,** is W + (alpha/r) B A in place of W, so no operation is added: {_span(facts, 'lora_merged')}; "
+        f"**LoRA, merged,** is W + (alpha/r) B A in place of W, which adds no operation: {_span(facts, 'lora_merged')}; "
         f"its logits differ from the unmerged ones by at most {difference:.1g}.",
-        f"**The adapter** adds a bottleneck behind every feed-forward block and cannot be merged, since a nonlinearity stands "
-        f"in it: {_span(facts, 'adapter')}.",
+        f"**The adapter** adds a bottleneck to every feed-forward block and cannot be merged because of its nonlinearity: "
+        f"{_span(facts, 'adapter')}.",
         f"**So** {_advice(facts)}",
     ]
 
 
 def _span(facts: Facts, arm: str) -> str:
-    """Range of the ratio to full over all cells, the trend over batch sizes, and how many cells tell a difference."""
+    """Range of the ratio to full over all cells, its trend over batch sizes, and how many cells differ measurably."""
     cells = facts.latency[facts.latency["method"] == arm]
     slower, faster = (cells["ratio_low"] > 1).sum(), (cells["ratio_high"] < 1).sum()
     by_size = cells.groupby("batch_size")["ratio_to_full"].median()
@@ -112,13 +113,13 @@ def _advice(facts: Facts) -> str:
     extra = sorted(((medians[arm] - 1, METHOD_LABELS[arm]) for arm in ("lora", "adapter")), reverse=True)
     costs = " and ".join(f"{label} {100 * cost:+.0f} %" for cost, label in extra)
     return (
-        "merge LoRA where one task is served; many tasks on one shared base model need unmerged LoRA or adapters, at a "
-        f"median price here of {costs} per pass."
+        "merge LoRA to serve one task; many tasks on one shared base model need unmerged LoRA or adapters, at a "
+        f"median cost here of {costs} per pass."
     )
 
 
 def truncation(facts: Facts) -> str:
-    """How many texts the limit on tokens really cut."""
+    """How many texts were truncated."""
     percent, limit = facts.data["truncated_percent"], facts.params.data.max_length
     return f"{percent:.2f} % were truncated" if percent else f"none is longer than {limit}, so truncation never acts here"
 
@@ -129,7 +130,7 @@ def overlapping(facts: Facts) -> str:
     if not pairs:
         return "No two methods' F1 intervals overlap."
     named = "; ".join(f"{METHOD_LABELS[a]} and {METHOD_LABELS[b]}" for a, b in pairs)
-    return f"The F1 intervals overlap for {named}; the paired comparison above is the sharper one."
+    return f"The F1 intervals overlap for {named}; the paired comparison above is more sensitive."
 
 
 def _overlap(a: dict, b: dict) -> bool:
@@ -137,7 +138,7 @@ def _overlap(a: dict, b: dict) -> bool:
 
 
 def tuned_at_edge(learning_rates: pd.DataFrame) -> str:
-    """Methods whose best candidate is the first or last of its list, where a better one may lie outside."""
+    """Methods whose best candidate is the smallest or largest tried, so that a better one may lie outside the range."""
     edges = []
     for method, rows in learning_rates.groupby("method", sort=False):
         best = rows.loc[rows["validation_f1"].idxmax(), "learning_rate"]

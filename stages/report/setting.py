@@ -1,4 +1,4 @@
-"""One short value for what a training was given, by which a table made earlier is known to belong to a run, or not to."""
+"""A short value that identifies the parameters of a training, by which an earlier table is known to belong to a run or not."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from stages.project.schema import Params
 
-# They change how a training is computed, and so how it is rounded, but not what is computed.
+# these change how a training is computed, and so its rounding, but not what is computed
 HOW = (
     "train.launcher",
     "train.memory_budget_gib",
@@ -22,26 +22,26 @@ REGULARIZERS = ("awp", "mixout")  # what the ablation switches off
 def setting(params: Params, without: tuple[str, ...] = ()) -> str:
     """Return 12 hexadecimal digits of a SHA-256 over every parameter that decides the outcome of a training.
 
-    Of data and model only the block of their source counts.
+    Of the blocks for data sources and model sources, only the one in use counts.
 
     Args:
-        without: dotted names of parameters or blocks that do not count.
+        without: dotted names of parameters or blocks to leave out.
     """
     content = params.model_dump()
     chosen = {key: content[key] for key in ("seed", "data", "model", "train", "peft", "awp", "mixout")}
     for block in ("data", "model"):
         others = {"csv", "hub", "local"} - {chosen[block]["source"]}
         chosen[block] = {key: value for key, value in chosen[block].items() if key not in others}
-    leaves = {place: value for place, value in _leaves(chosen).items() if not _stands_below(place, HOW + without)}
+    leaves = {place: value for place, value in _leaves(chosen).items() if not _is_below(place, HOW + without)}
     return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _leaves(block: Mapping, prefix: str = "") -> dict:
-    found = {}
+    found: dict[str, object] = {}
     for key, value in block.items():
         found |= _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
     return found
 
 
-def _stands_below(place: str, names: tuple[str, ...]) -> bool:
+def _is_below(place: str, names: tuple[str, ...]) -> bool:
     return any(place == name or place.startswith(f"{name}.") for name in names)

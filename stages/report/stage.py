@@ -1,12 +1,4 @@
-"""python -m stages.report
-
-Reads the metric files of all stages and writes REPORT.md and metrics/headline.json, the metrics of the method that
-`report.method` names.
-
-metrics/benchmark.json and plots/latency.csv hold timings, which differ from run to run, and metrics/provenance names machine
-and versions: they are nobody's declared output, and so REPORT.md, which quotes them, is no declared output either.
-metrics/headline.json holds none of them.
-"""
+"""Write REPORT.md and metrics/headline.json from the metric files of all stages."""
 
 from pathlib import Path
 
@@ -29,11 +21,11 @@ def main() -> None:
     facts = load_facts(params)
     write_text(REPORT, render(facts))
     write_json(METRICS / "headline.json", facts.quality[params.report.method])
-    print(f"{REPORT} written; metrics/headline.json holds {METHOD_LABELS[params.report.method]}")
+    print(f"{REPORT} written; metrics/headline.json has the metrics of {METHOD_LABELS[params.report.method]}")
 
 
 def render(facts: Facts) -> str:
-    """Return the report as Markdown; a name in the template that nothing defines is an error."""
+    """Return the report as Markdown; an undefined name in the template is an error."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent),
         undefined=StrictUndefined,

@@ -7,11 +7,11 @@ from stages.presentation.titles import METHOD_LABELS
 from stages.project.schema import METHODS
 from stages.report.facts import Facts
 
-MANY_CLASSES = 12  # beyond that a matrix of counts is no longer read, only its picture
+MANY_CLASSES = 12  # a larger matrix of counts is not readable as a table
 
 
 def headline(facts: Facts) -> str:
-    """One row a method: what is given up and what is saved. No timings, so that README.md can hold it too."""
+    """One row per method: what is given up and what is saved. It has no timings, so that README.md can quote it."""
     rows = []
     for method in METHODS:
         quality = facts.quality[method]
@@ -37,7 +37,7 @@ def headline(facts: Facts) -> str:
 
 
 def parameters(facts: Facts) -> str:
-    """Trainable parameters in the body and the head against full fine-tuning."""
+    """Trainable parameters in the body and the head, compared with full fine-tuning."""
     full = facts.quality["full"]["trainable_parameters"]
     rows = []
     for method in METHODS:
@@ -74,18 +74,18 @@ def learning_curve(facts: Facts, method: str) -> str:
 
 
 def confusion(facts: Facts, method: str) -> str:
-    """Counts on the test set, a row per true class; for many classes a pointer to the picture."""
+    """Counts on the test set, a row per true class; for many classes a reference to the figure."""
     pairs = facts.confusion[method]
     names = sorted(set(pairs["actual"]) | set(pairs["predicted"]))
     if len(names) > MANY_CLASSES:
-        return f"({len(names)} classes: see the picture and plots/confusion/{method}.csv)"
+        return f"({len(names)} classes: see the figure and plots/confusion/{method}.csv)"
     counts = pd.crosstab(pairs["actual"], pairs["predicted"]).reindex(index=names, columns=names, fill_value=0)
     rows = [(f"true {name}", *counts.loc[name]) for name in names]
     return markdown_table((METHOD_LABELS[method], *(f"predicted {name}" for name in names)), rows)
 
 
 def learning_rates(facts: Facts) -> str:
-    """The tuning budget's result for every candidate; the value that params.yaml has is marked."""
+    """The result of tuning for every candidate; the value in params.yaml is marked."""
     rows = []
     for row in facts.learning_rates.itertuples():
         used = getattr(facts.params.train.learning_rate, row.method) == row.learning_rate
@@ -95,7 +95,7 @@ def learning_rates(facts: Facts) -> str:
 
 
 def perturbation(facts: Facts) -> str:
-    """What AWP really did in each training."""
+    """What AWP did in each training."""
     rows = []
     for method in METHODS:
         log = facts.training[method]
@@ -118,7 +118,7 @@ def ablation(facts: Facts) -> str:
 
 
 def latency(facts: Facts) -> str:
-    """Median latency of full fine-tuning in ms, and the other arms' ratio to it, per batch size and length."""
+    """Median latency of full fine-tuning in ms, and the ratios of the other arms to it, by batch size and length."""
     table = facts.latency.set_index(["method", "batch_size", "length"])
     arms = [arm for arm in METHOD_LABELS if arm != "full"]
     rows = []
@@ -132,7 +132,7 @@ def latency(facts: Facts) -> str:
 
 
 def class_balance(facts: Facts) -> str:
-    """Rows of each split, in all and by class with their share."""
+    """Rows of each split, in total and by class with their share."""
     names = [key.removeprefix("train_rows_") for key in facts.data if key.startswith("train_rows_")]
     rows = []
     for split in ("train", "validation", "test"):
@@ -143,7 +143,7 @@ def class_balance(facts: Facts) -> str:
 
 
 def training_cost(facts: Facts) -> str:
-    """Time of one optimizer step, plain and with AWP, and throughput of prediction."""
+    """Time of one optimizer step, without and with AWP, and prediction throughput."""
     rows = []
     for arm, label in METHOD_LABELS.items():
         entry = facts.benchmark[arm]

@@ -1,1 +1,1 @@
-"""How the texts of users are read: the same way where a model is trained and where it predicts."""
+"""Reading the texts of users, in the same way for training and for prediction."""

@@ -1,4 +1,4 @@
-"""Rows of a comma-separated file, one after the other, with the line on which each begins."""
+"""Rows of a comma-separated file, one by one, with the line on which each begins."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -14,10 +14,10 @@ def csv_fields(lines: Iterable[str], name: str, columns: list[str], advice: str)
 
     Args:
         name: of the file, for messages.
-        advice: what to do if a column is missing.
+        advice: what to do if a column is missing, for messages.
 
     Raises:
-        UserError: a column is missing or stands twice, a row has too few or too many fields, or it is no valid CSV.
+        UserError: a column is missing or duplicated, a row has too few or too many fields, or is not valid CSV.
     """
     csv.field_size_limit(LONGEST_FIELD)
     reader = csv.reader(lines, strict=True)
@@ -36,15 +36,15 @@ def csv_fields(lines: Iterable[str], name: str, columns: list[str], advice: str)
                 yield line, [fields[position] for position in positions]
             line = reader.line_num + 1
     except csv.Error as error:
-        raise UserError(f"{name}: the row that begins in line {line} is no valid CSV: {error}") from None
+        raise UserError(f"{name}: the row that begins in line {line} is not valid CSV: {error}") from None
 
 
 def _position(name: str, header: list[str], column: str, advice: str) -> int:
-    """The index of `column` in the header line."""
+    """Return the index of `column` in the header."""
     if header.count(column) == 1:
         return header.index(column)
     if column in header:
-        raise UserError(f"{name}: {header.count(column)} columns are called {column!r}; give each a name of its own")
+        raise UserError(f"{name}: {header.count(column)} columns are called {column!r}; give each a different name")
     shown = f"[{', '.join(map(short, header[:20]))}{', ...' if len(header) > 20 else ''}]"
     delimiter = next((sign for sign in DELIMITERS if len(header) == 1 and sign in header[0]), None)
     if delimiter:
@@ -53,5 +53,5 @@ def _position(name: str, header: list[str], column: str, advice: str) -> int:
 
 
 def short(text: str) -> str:
-    """`text` in quotes, cut after 40 characters."""
+    """Return `text` in quotes, cut after 40 characters."""
     return repr(text if len(text) <= 40 else text[:40] + "...")

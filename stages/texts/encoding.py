@@ -1,4 +1,4 @@
-"""Text files as UTF-8, strictly: a fault is named, never repaired by guessing."""
+"""Read text files strictly as UTF-8: a fault is reported, never repaired by guessing."""
 
 import codecs
 from pathlib import Path
@@ -11,8 +11,7 @@ BLOCK = 1 << 20  # bytes
 def read_text(path: Path) -> str:
     """Return the content of a UTF-8 file, without the byte order mark if it has one.
 
-    Decoding is strict: a file in another encoding is refused, not repaired by guessing, because guessing would change
-    texts without a trace. The embedded files are UTF-8 throughout.
+    Decoding is strict: guessing another encoding could change texts without a trace.
 
     Raises:
         UserError: no such file, or not UTF-8; the message names the line and the byte.
@@ -28,10 +27,10 @@ def read_text(path: Path) -> str:
 
 
 def check_text(path: Path) -> None:
-    """Read the file at `path` once, block by block, to know that all of it is text before any of it is used.
+    """Check the whole file at `path`, block by block, before any of it is used.
 
     Raises:
-        UserError: no such file, not UTF-8, or a NUL character in it; the message names the line.
+        UserError: no such file, not UTF-8, or it contains a NUL character; the message names the line.
     """
     decoder, lines = codecs.getincrementaldecoder("utf-8")(), 0
     try:
@@ -40,7 +39,9 @@ def check_text(path: Path) -> None:
                 decoder.decode(block)
                 if 0 in block:
                     line = lines + block.count(b"\n", 0, block.index(0)) + 1
-                    raise UserError(f"{path}: line {line} holds a NUL character, which no text file has; save it as CSV in UTF-8")
+                    raise UserError(
+                        f"{path}: line {line} contains a NUL character, so this is not a text file; save it as CSV in UTF-8"
+                    )
                 lines += block.count(b"\n")
         decoder.decode(b"", final=True)
     except FileNotFoundError:
@@ -50,7 +51,7 @@ def check_text(path: Path) -> None:
 
 
 def _not_utf8(path: Path, lines: int, error: UnicodeDecodeError) -> UserError:
-    """The fault at a byte that cannot be decoded, `lines` line ends after the beginning of the file."""
+    """Return the error for a byte that cannot be decoded; `lines` line ends precede the block that contains it."""
     line = lines + error.object.count(b"\n", 0, error.start) + 1
     byte = f"{error.object[error.start]:#04x}"
-    return UserError(f"{path}: line {line} holds the byte {byte}, which is not UTF-8; save the file as UTF-8")
+    return UserError(f"{path}: line {line} contains the byte {byte}, which is not UTF-8; save the file as UTF-8")

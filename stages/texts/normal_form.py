@@ -4,7 +4,7 @@ import unicodedata
 
 
 def normalise(text: str) -> str:
-    """Return `text` in Unicode form NFC, with single spaces between words and none around."""
+    """Return `text` in Unicode form NFC, with single spaces between words and none at either end."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 

@@ -1,1 +1,1 @@
-"""The one training skeleton of the three methods."""
+"""Training, the same for all three methods."""

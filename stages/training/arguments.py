@@ -1,4 +1,4 @@
-"""What the library's Trainer is told, from params.yaml."""
+"""The Trainer's arguments, from params.yaml."""
 
 import sys
 
@@ -10,12 +10,12 @@ from stages.project.schema import Params
 
 
 def training_arguments(params: Params, batching: Batching, learning_rate: float, scratch: str) -> TrainingArguments:
-    """Return the Trainer's arguments: AdamW with linear warm-up and decay, one evaluation an epoch, nothing saved.
+    """Return the Trainer's arguments: AdamW with linear warm-up and decay, one evaluation per epoch, nothing saved.
 
-    A process trains on one device, on the first GPU if there are several; `train.launcher` is the way to use more.
+    A process trains on one device, the first GPU if there are several; `train.launcher` is how to use more.
 
     Args:
-        scratch: a folder that the Trainer insists on; it stays empty.
+        scratch: a folder that the Trainer requires; it stays empty.
     """
     train = params.train
     arguments = TrainingArguments(
@@ -26,11 +26,11 @@ def training_arguments(params: Params, batching: Batching, learning_rate: float,
         per_device_eval_batch_size=train.eval_batch_size,
         learning_rate=learning_rate,
         lr_scheduler_type="linear",
-        warmup_steps=train.warmup_fraction,  # a number below 1 is a share of all steps
+        warmup_steps=train.warmup_fraction,  # the library reads a number below 1 as a share of all steps
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_grad_norm,
         optim="adamw_torch_fused",
-        use_cpu=pick_device().type == "cpu",  # several processes without a GPU talk to each other only if told so
+        use_cpu=pick_device().type == "cpu",  # without a GPU, several processes communicate only if told so
         seed=params.seed,
         data_seed=params.seed,
         eval_strategy="epoch",
@@ -40,6 +40,6 @@ def training_arguments(params: Params, batching: Batching, learning_rate: float,
         dataloader_pin_memory=False,
         disable_tqdm=not sys.stderr.isatty(),
     )
-    # in one process the library would spread each micro-batch over all GPUs (DataParallel): other batches, another loss
+    # one process would otherwise spread each micro-batch over all GPUs (DataParallel): different batches, a different loss
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments

@@ -1,7 +1,11 @@
 """Stop when validation stops improving, and keep the best epoch's weights."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import torch
-from transformers import TrainerCallback
+from torch import nn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 METRIC = "eval_f1"
 
@@ -13,11 +17,10 @@ class EarlyStopping(TrainerCallback):
     trainable parameters are copied to host memory; `restore` puts them back.
 
     Raises:
-        KeyError: the evaluation did not report `eval_f1`; a callback that looks for a name that never comes would never
-            stop and never complain.
+        KeyError: the evaluation did not report `eval_f1`; a callback that ignored this would never stop training.
     """
 
-    def __init__(self, model: torch.nn.Module, patience: int):
+    def __init__(self, model: nn.Module, patience: int):
         self.model = model
         self.patience = patience
         self.best_value = float("-inf")
@@ -25,12 +28,19 @@ class EarlyStopping(TrainerCallback):
         self.epochs_without_gain = 0
         self.best_weights: dict[str, torch.Tensor] = {}
 
-    def on_evaluate(self, args, state, control, metrics, **kwargs):
-        if METRIC not in metrics:
-            raise KeyError(f"early stopping needs the metric {METRIC!r}; the evaluation reported {sorted(metrics)}")
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> TrainerControl:
+        if metrics is None or METRIC not in metrics:
+            raise KeyError(f"early stopping needs the metric {METRIC!r}; the evaluation reported {sorted(metrics or ())}")
         if metrics[METRIC] > self.best_value:
             self.best_value = metrics[METRIC]
-            self.best_epoch = round(state.epoch)
+            self.best_epoch = round(state.epoch or 0)
             self.epochs_without_gain = 0
             self.best_weights = {name: weight.detach().cpu().clone() for name, weight in self._trainable()}
         else:
@@ -43,9 +53,9 @@ class EarlyStopping(TrainerCallback):
         return {name: getattr(self, name) for name in ("best_value", "best_epoch", "epochs_without_gain")}
 
     def load(self, state: dict[str, float], best_weights: dict[str, torch.Tensor]) -> None:
-        """Go on from a `state` and the weights that belong to it."""
-        self.best_value, self.best_epoch = state["best_value"], state["best_epoch"]
-        self.epochs_without_gain = state["epochs_without_gain"]
+        """Resume from a `state` and the weights that belong to it."""
+        self.best_value, self.best_epoch = state["best_value"], int(state["best_epoch"])
+        self.epochs_without_gain = int(state["epochs_without_gain"])
         self.best_weights = best_weights
 
     @torch.no_grad()
@@ -54,5 +64,5 @@ class EarlyStopping(TrainerCallback):
         for name, weight in self._trainable():
             weight.copy_(self.best_weights[name])
 
-    def _trainable(self):
+    def _trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
         return ((name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad)

@@ -1,9 +1,10 @@
-"""The learning curve: one row an epoch, printed as training goes and kept as plot data."""
+"""The learning curve: one row per epoch, printed during training and kept as plot data."""
 
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import ProgressCallback
 
 from stages.project.files import write_csv
@@ -27,20 +28,21 @@ class EpochRow:
 class History(TrainerCallback):
     """Collects an `EpochRow` after each evaluation and prints it.
 
-    `train_loss` is the mean over the epoch of the loss at the weights themselves, with dropout, also while AWP is active.
+    `train_loss` is the epoch's mean loss at the weights themselves, not at AWP's perturbed ones, with dropout.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.rows: list[EpochRow] = []
-        self._train_log = {}
+        self._train_log: dict[str, float] = {}
 
-    def on_log(self, args, state, control, logs, **kwargs):
-        if "loss" in logs:
-            self._train_log = logs
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if "loss" in kwargs["logs"]:
+            self._train_log = kwargs["logs"]
 
-    def on_evaluate(self, args, state, control, metrics, **kwargs):
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        metrics: dict[str, float] = kwargs["metrics"]
         row = EpochRow(
-            epoch=round(state.epoch),
+            epoch=round(state.epoch or 0),
             step=state.global_step,
             learning_rate=self._train_log["learning_rate"],
             train_loss=self._train_log["loss"],
@@ -61,7 +63,7 @@ class History(TrainerCallback):
 
 
 class ProgressBar(ProgressCallback):
-    """The library's progress bar without its raw log lines; `History` prints those readably."""
+    """The library's progress bar without its raw log lines; `History` prints readable ones."""
 
-    def on_log(self, *args, **kwargs):
+    def on_log(self, *args: Any, **kwargs: Any) -> None:
         pass

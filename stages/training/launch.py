@@ -1,7 +1,7 @@
-"""Start a training with what `train.launcher` in params.yaml says: one process, or several under torchrun or accelerate.
+"""Start a training with `train.launcher` of params.yaml: one process, or several under torchrun or accelerate.
 
-params.yaml is checked first, and whether so many processes can share the batch, so that a mistake is reported once and not
-by each process. The launcher never reaches a shell.
+params.yaml, and whether the processes can share the batch, are checked first, so that a mistake is reported once and not by
+every process. The launcher's text never reaches a shell.
 """
 
 import os
@@ -23,8 +23,9 @@ PROCESSES = re.compile(r"--(?:nproc[-_]per[-_]node|num[-_]processes)[= ](\d+)(?:
 def launch(stage: str) -> None:
     """Replace this process by the launcher, which runs `python -m stages.{stage}` in its processes.
 
-    It returns at once where this is one of those processes, or the launcher is python: the caller then trains. Replacing the
-    process makes signals and the exit status those of the launcher. A fault in params.yaml ends the process in one message.
+    It returns at once in one of those processes, or if the launcher is python: the caller then trains. Because the process is
+    replaced, signals reach the launcher, and its exit status is the stage's. An error in params.yaml ends the process in one
+    message.
     """
     with report_errors():
         if os.environ.get(LAUNCHED):
@@ -44,7 +45,7 @@ def launch(stage: str) -> None:
 
 
 def check_sharing(params: Params) -> None:
-    """Refuse a batch that the processes cannot share, as far as the launcher's options say how many there are."""
+    """Refuse a batch that the processes cannot share, if the launcher's options say how many there are."""
     train = params.train
-    if given := PROCESSES.search(train.launcher):
-        share_batch(train.batch_size, 1 if train.micro_batch_size == "auto" else train.micro_batch_size, int(given[1]) or 1)
+    if match := PROCESSES.search(train.launcher):
+        share_batch(train.batch_size, 1 if train.micro_batch_size == "auto" else train.micro_batch_size, int(match[1]) or 1)

@@ -1,4 +1,4 @@
-"""What a finished training leaves: model, learning curve, metrics, and where they come from."""
+"""What a finished training writes: model, learning curve, metrics and provenance."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ class Run:
 def write_results(
     name: str, params: Params, labels: list[str], tokenizer: PreTrainedTokenizerBase, run: Run, record: Provenance
 ) -> None:
-    """Show how the best epoch does on validation and write what the stage leaves: model, curve, metrics, provenance."""
+    """Print how the best epoch does on validation, and write model, learning curve, metrics and provenance."""
     print(f"best epoch: {run.stopping.best_epoch}, validation macro F1 {run.stopping.best_value:.4f}")
     print(validation_confusion(run.trainer, labels))
     save_checkpoint(run.trainer.model, tokenizer, MODELS / name, params.data.max_length)
@@ -45,7 +45,7 @@ def write_results(
 
 
 def validation_confusion(trainer: FineTuningTrainer, labels: list[str]) -> str:
-    """The confusion matrix on validation as text: a row per true class, a column per predicted one."""
+    """The confusion matrix on validation as text: a row per true class, a column per predicted class."""
     dataset = load_split("validation")
     logits = predict_logits(trainer.model, dataset, trainer.data_collator, trainer.args.eval_batch_size)
     matrix = confusion_matrix(column(dataset, "label"), logits.argmax(axis=1), labels=np.arange(len(labels)))
@@ -54,7 +54,7 @@ def validation_confusion(trainer: FineTuningTrainer, labels: list[str]) -> str:
 
 
 def training_summary(run: Run) -> dict[str, float]:
-    """What happened in training, as flat numbers; nothing measured with a clock."""
+    """The course of the training as flat numbers, without timings, which would differ from run to run."""
     counts, log = run.counts, run.trainer.awp.log if run.trainer.awp else PerturbationLog()
     return {
         "epochs_trained": len(run.history.rows),

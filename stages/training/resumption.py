@@ -1,14 +1,15 @@
-"""What lets a training be killed at any moment and, started again, end in the bytes of a run that was never interrupted."""
+"""Lets a training be killed at any moment and, when restarted, end in the bytes of a run that was never interrupted."""
 
 import dataclasses
 import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate.utils import broadcast
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from stages.project.errors import UserError
 from stages.regularization.awp import PerturbationLog
@@ -17,8 +18,8 @@ from stages.training.history import EpochRow, History
 from stages.training.save_point import Saved, SavePoint
 from stages.training.trainer import FineTuningTrainer
 
-SECONDS = "SAVE_POINT_SECONDS"  # environment variable: seconds between two save points, 60 by default; changes no result
-SHARE = 0.05  # at most this share of the time goes into saving
+SECONDS = "SAVE_POINT_SECONDS"  # environment variable: seconds between two save points, 60 by default; does not change results
+SHARE = 0.05  # saving takes at most this share of the time
 STATE_FILE = "trainer_state.json"
 
 
@@ -26,11 +27,11 @@ class Resumption(TrainerCallback):
     """Captures and restores everything that the rest of a training reads, in one `SavePoint`.
 
     That is: trainable weights, optimizer, schedule, random number generators, the running loss, the learning curve, early
-    stopping with the best weights, and AWP's log. Frozen weights and mixout's anchors are made again from the base model and
+    stopping with the best weights, and AWP's log. Frozen weights and mixout's anchors are rebuilt from the base model and
     the seed. The library's own checkpoints are partly pickles, are not replaced atomically, and lack the last four.
 
-    A point is saved after each epoch and, within an epoch, once a minute, or less often where saving takes long. Of several
-    processes, all have the same state except for their random numbers: rank 0 gathers these and writes.
+    A point is saved after each epoch and, within an epoch, once a minute, or less often if saving takes long. Several
+    processes share all state except random numbers and running losses: rank 0 gathers these and writes.
 
     Attributes:
         saved: the state to resume from, None to start from the beginning.
@@ -48,7 +49,7 @@ class Resumption(TrainerCallback):
             print(f"resuming from step {self.saved.state['trainer']['global_step']}, saved in {point.path}", flush=True)
 
     def save(self) -> None:
-        """Write the current state; on a full disk say so and keep the save point before it."""
+        """Write the current state; on a full disk print that and keep the previous save point."""
         started = time.monotonic()
         own = self._gather_own()
         try:
@@ -61,7 +62,7 @@ class Resumption(TrainerCallback):
         self.pause = max(self.seconds, (self.last_saved - started) / SHARE) if self.seconds else 0
 
     def _gather_own(self) -> dict[str, torch.Tensor]:
-        """What each process has for itself, one row per process: random number generators and the running loss."""
+        """What differs between processes, one row per process: random number generators and the running loss."""
         device, states = self.trainer.args.device, {"rng.cpu": torch.get_rng_state(), "loss": self.trainer._tr_loss}
         if torch.cuda.is_available():
             states["rng.cuda"] = torch.cuda.get_rng_state(device)
@@ -87,16 +88,19 @@ class Resumption(TrainerCallback):
         return Saved(tensors, state)
 
     def restore_history(self) -> bool:
-        """Restore learning curve, early stopping and AWP's log, and hand the Trainer its own state; return whether all is done.
+        """Restore learning curve, early stopping and AWP's log, and hand the Trainer its own state.
 
-        It is where the training was killed after its last epoch and before its results were written.
+        Returns:
+            Whether no epoch is left: the training was killed after its last one, before its results were written.
         """
         state = self._saved.state
         self.stopping.load(state["stopping"], _with_prefix(self._saved.tensors, "best."))
         self.history.rows[:] = [EpochRow(**row) for row in state["history"]]
         if self.trainer.awp:
             self.trainer.awp.log = PerturbationLog(**state["awp"])
-        Path(self.trainer.args.output_dir, STATE_FILE).write_text(json.dumps(state["trainer"]), encoding="utf-8")
+        folder = self.trainer.args.output_dir
+        assert folder is not None
+        Path(folder, STATE_FILE).write_text(json.dumps(state["trainer"]), encoding="utf-8")
         return state["finished"]
 
     @torch.no_grad()
@@ -122,22 +126,22 @@ class Resumption(TrainerCallback):
         if torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["rng.cuda"][own].clone(), self.trainer.args.device)
 
-    def on_train_begin(self, args, state, control, **kwargs):
-        """Start the clock, and hand over the running loss, which the Trainer sets to zero after it has loaded its state."""
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Start the clock, and restore the running loss, which the Trainer sets to zero after it has loaded its state."""
         self.last_saved, self.pause = time.monotonic(), self.seconds
         if state.global_step:
             self.trainer._tr_loss.copy_(self._saved.tensors["loss"][args.process_index])
             self.trainer._globalstep_last_logged = self._saved.state["logged_at"]
 
-    def on_step_end(self, args, state, control, **kwargs):
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Ask for a save point within an epoch when the last one is old enough."""
         steps_per_epoch = state.max_steps // state.num_train_epochs
-        # the last step of an epoch is followed by its evaluation, and only then by a save point
+        # after the last step of an epoch, the evaluation comes before the save point
         due = time.monotonic() - self.last_saved >= self.pause
         if state.global_step % steps_per_epoch and self._all_agree(due):
             control.should_save = True
 
-    def on_epoch_end(self, args, state, control, **kwargs):
+    def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         control.should_save = True  # the Trainer evaluates before it saves
 
     def _all_agree(self, due: bool) -> bool:

@@ -1,4 +1,4 @@
-"""The skeleton: load, build, regularize, train, keep the best epoch, show and save. The method is its only variable."""
+"""Train one method: load, build, regularize, train, keep the best epoch, save. Only the method differs between the stages."""
 
 import tempfile
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import EvalPrediction, PreTrainedConfig, PreTrainedTokenizerBase
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from stages.classifier.counting import count_parameters, head_modules
@@ -15,7 +15,7 @@ from stages.classifier.scores import classification_scores
 from stages.classifier.splits import column, load_labels, load_split, load_tokenizer, make_collator
 from stages.memory.budget import choose_batching
 from stages.memory.recompute import recompute_activations
-from stages.methods.method import Method, build
+from stages.methods.method import Method, Model, build
 from stages.project.parameters import load_params
 from stages.project.processes import is_main_process, process_index
 from stages.project.provenance import provenance
@@ -34,13 +34,13 @@ def train(method: Method) -> None:
     """Train `method` (a module of stages.methods) and write its checkpoint, learning curve and training metrics."""
     params = load_params()
     labels, tokenizer = load_labels(), load_tokenizer()
-    # before training: edits made while it runs have no part in it
+    # recorded before training, which edits made while it runs do not affect
     record = provenance(f"train_{method.NAME}", params)
     point = save_point_of(method.NAME, record["inputs"])
     run = fit(method, params, labels, tokenizer, load_split("train"), point)
     if is_main_process():
         write_results(method.NAME, params, labels, tokenizer, run, record)
-        point.remove()  # only now: if writing the results failed, the next start need not train again
+        point.remove()  # only now: if writing the results fails, the next start need not train again
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
@@ -80,21 +80,24 @@ def fit(
 
 
 def make_trainer(
-    params: Params, model: nn.Module, tokenizer: PreTrainedTokenizerBase, learning_rate: float, rows: Dataset, scratch: str
+    params: Params, model: Model, tokenizer: PreTrainedTokenizerBase, learning_rate: float, rows: Dataset, scratch: str
 ) -> FineTuningTrainer:
     """The Trainer with this project's validation data, metrics and AWP; early stopping is left to the caller."""
-    num_classes = model.config.num_labels
+    config = model.config
+    assert isinstance(config, PreTrainedConfig) and config.num_labels is not None
+    num_classes = config.num_labels
     balanced = params.train.class_weights == "balanced"
 
-    def compute_metrics(prediction) -> dict[str, float]:
+    def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
         logits, labels = prediction.predictions, prediction.label_ids
+        assert isinstance(logits, np.ndarray) and isinstance(labels, np.ndarray)
         scores = classification_scores(labels, np.argmax(logits, axis=-1), num_classes)
-        # the Trainer's own loss counts rows twice that pad the last batch of several processes
+        # with several processes, the Trainer's own loss counts rows twice that pad the last batch
         cross_entropy = nn.functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels))
         return scores | {"cross_entropy": cross_entropy.item()}
 
     validation = load_split("validation")
-    # longest first: the texts of a batch then differ little in length, and the metrics do not depend on the order
+    # longest first: the texts of a batch then have similar lengths; the metrics do not depend on the order
     validation = validation.select(np.argsort(-column(validation, "length"), kind="stable"), keep_in_memory=True)
     trainer = FineTuningTrainer(
         model=model,

@@ -1,4 +1,4 @@
-"""The file from which an interrupted training goes on: replaced whole, and of use to the very same training only."""
+"""The file from which an interrupted training resumes: replaced atomically, and used by exactly the same training only."""
 
 import hashlib
 import json
@@ -13,23 +13,23 @@ from safetensors.torch import save_file
 
 from stages.project.paths import SAVE_POINTS
 
-KEPT = 4  # states of queued experiments that were killed
+KEPT = 4  # save points of queued experiments that were killed
 
 
 @dataclass(frozen=True)
 class Saved:
-    """Where a training stands: tensors by name, and all other state as JSON values."""
+    """The state of a training: tensors by name, and everything else as JSON values."""
 
     tensors: dict[str, torch.Tensor]
     state: dict
 
 
 def save_point_of(method: str, inputs: dict[str, str]) -> "SavePoint":
-    """Return where the training of `method` with these inputs saves.
+    """Return the save point of the training of `method` with these inputs.
 
-    In a checkout that is one file a method. An experiment of DVC's queue runs in a folder below .dvc/tmp/exps of the checkout that
-    is gone when it fails: its state is kept in the checkout itself, under a name of its own, so that the same experiment, put into
-    the queue again, goes on.
+    In a checkout that is one file per method. An experiment of DVC's queue runs in a folder below .dvc/tmp/exps, which DVC
+    deletes when it fails: its state is kept in the checkout itself, under a name of its own, so that the same experiment
+    resumes when it is queued again.
     """
     queue = next((folder for folder in Path.cwd().parents if folder.parts[-3:] == (".dvc", "tmp", "exps")), None)
     if queue is None:
@@ -41,12 +41,13 @@ def save_point_of(method: str, inputs: dict[str, str]) -> "SavePoint":
 class SavePoint:
     """One safetensors file that holds the last saved state of one training.
 
-    It never holds code (no pickle), and there is at most one for each path: the next training of other inputs replaces it.
+    It never holds code (no pickle). A path has at most one: a training with different inputs replaces it.
 
     Args:
-        path: the file; it stands outside the stage's outs, which DVC deletes before the stage runs.
-        inputs: everything that determines the result (`stages.project.provenance.stage_inputs`); a state with other inputs is not used.
-        kept: if given, so many files may lie beside each other; writing removes the oldest of more.
+        path: the file, outside the stage's outs, which DVC deletes before the stage runs.
+        inputs: everything that determines the result (`stages.project.provenance.stage_inputs`); a state saved with different
+            inputs is not used.
+        kept: how many save points the folder may hold, None for any number; `write` removes the oldest ones.
     """
 
     def __init__(self, path: Path, inputs: dict[str, str], kept: int | None = None):
@@ -55,7 +56,7 @@ class SavePoint:
         self.kept = kept
 
     def read(self) -> Saved | None:
-        """Return the saved state, or None where there is none, it is damaged, or belongs to other inputs (it says which)."""
+        """Return the saved state, or None if there is none, it is damaged, or it belongs to different inputs (printed)."""
         if not self.path.is_file():
             return None
         try:
@@ -75,17 +76,17 @@ class SavePoint:
         return ", ".join(sorted(names))
 
     def write(self, saved: Saved) -> None:
-        """Replace the file by `saved`, or leave it as it was.
+        """Replace the file by `saved`, or leave it unchanged on an error.
 
         Raises:
-            OSError: the disk is full or may not be written.
+            OSError: the disk is full or not writable.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._folder / self.path.name
         content = json.dumps({"inputs": self.inputs, "state": saved.state})
         try:
             self._folder.mkdir(exist_ok=True)
-            # one metadata key: safetensors writes several in random order
+            # one metadata key, because safetensors writes several in random order
             save_file({name: tensor.contiguous() for name, tensor in saved.tensors.items()}, temporary, {"content": content})
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -97,9 +98,9 @@ class SavePoint:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def remove(self) -> None:
-        """Forget the state: the training has ended and its results stand."""
+        """Delete the state: the training has ended and its results are written."""
         self.path.unlink(missing_ok=True)
-        shutil.rmtree(self._folder, ignore_errors=True)  # of a process that was killed while it wrote
+        shutil.rmtree(self._folder, ignore_errors=True)  # left by a process that was killed while writing
 
     def _remove_oldest(self) -> None:
         if self.kept is not None:
@@ -109,5 +110,5 @@ class SavePoint:
 
     @property
     def _folder(self) -> Path:
-        """Where a new file is written; a folder, for safetensors writes under a name of its own first, and a kill leaves that."""
+        """Where a new file is written: a folder, because safetensors first writes a temporary file, which a kill leaves there."""
         return self.path.with_suffix(".tmp")

@@ -1,16 +1,18 @@
 """The Trainer of all methods, from top to bottom: the loss, when AWP acts, one training step, and the hooks into the library."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
-from transformers import Trainer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import Dataset
+from transformers import Trainer, TrainingArguments
 
 from stages.classifier.splits import column
+from stages.methods.method import Model
 from stages.project.schema import AwpParams
 from stages.regularization.awp import AdversarialWeightPerturbation
 from stages.training.sampler import LengthGroupedSampler
@@ -18,8 +20,10 @@ from stages.training.sampler import LengthGroupedSampler
 if TYPE_CHECKING:
     from stages.training.resumption import Resumption
 
-# Names of transformers that are private there and used here; a test fails if the library renames one.
+# Private names of transformers that this room uses; a test fails if the library renames one.
 PRIVATE_HOOKS = (
+    "_n_gpu",  # in arguments.py: one process trains on one GPU
+    "_prepare_inputs",  # a micro-batch moves to the device
     "_get_train_sampler",  # the order of the rows
     "_save_checkpoint",  # one save point in place of the library's checkpoint folder
     "_load_from_checkpoint",
@@ -31,12 +35,12 @@ PRIVATE_HOOKS = (
 
 
 class ClassificationLoss:
-    """Cross entropy of one micro-batch as its part of the mean over the whole batch of an optimizer step.
+    """Cross entropy of one micro-batch as its part of the mean over the batch of an optimizer step.
 
-    Formula: sum_i -c[y_i] log softmax(logits_i)[y_i] / N with N = `num_items_in_batch`, the rows of all its micro-batches in
-    all processes, so that gradients add up to those of the large batch even where micro-batches differ in size, and c the
-    class weights. The Trainer's own evaluation loss comes from here too, class weights included; what is reported is the
-    plain cross entropy of the predictions.
+    Formula: sum_i -c[y_i] log softmax(logits_i)[y_i] / N with N = `num_items_in_batch`, the rows of all micro-batches in all
+    processes, so that gradients add up to those of the large batch even if micro-batches differ in size, and c the class
+    weights. The Trainer's own evaluation loss also comes from here, class weights included; the reported one is the plain
+    cross entropy of the predictions.
 
     Shapes: outputs.logits (B, K), labels (B,), c (K,).
     """
@@ -44,7 +48,7 @@ class ClassificationLoss:
     def __init__(self, class_weights: torch.Tensor | None = None):
         self.class_weights = class_weights
 
-    def __call__(self, outputs, labels: torch.Tensor, num_items_in_batch: int | torch.Tensor) -> torch.Tensor:
+    def __call__(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: int | torch.Tensor) -> torch.Tensor:
         logits = outputs["logits"] if isinstance(outputs, Mapping) else outputs.logits
         weights = None if self.class_weights is None else self.class_weights.to(logits)
         return nn.functional.cross_entropy(logits, labels, weights, reduction="sum") / num_items_in_batch
@@ -53,7 +57,7 @@ class ClassificationLoss:
 def balanced_class_weights(labels: np.ndarray, num_classes: int) -> torch.Tensor:
     """Return c[k] = N / (K n_k), shape (K,), for labels (N,) of which n_k have class k (King and Zeng 2001).
 
-    Every class then has the same share of the loss, and the mean weight of a row is 1, so learning rates keep their meaning.
+    Every class then has the same share of the loss, and the mean weight of a row is 1, so the learning rate keeps its meaning.
     """
     weights = compute_class_weight("balanced", classes=np.arange(num_classes), y=np.asarray(labels))
     return torch.tensor(weights, dtype=torch.float32)
@@ -72,47 +76,58 @@ class FineTuningTrainer(Trainer):
 
     Args:
         awp: when and how far weights are perturbed.
-        class_weights: (K,) for the training loss; None for equal ones. The validation loss is never weighted.
+        class_weights: (K,) for the training loss; None for equal weights. The reported validation loss is never weighted.
     """
 
-    def __init__(self, *args, awp: AwpParams, class_weights: torch.Tensor | None = None, **kwargs):
-        super().__init__(*args, compute_loss_func=ClassificationLoss(class_weights), **kwargs)
+    # Optional in the library; here the model is always given, and the other two exist once training has begun
+    model: Model
+    optimizer: torch.optim.Optimizer
+    lr_scheduler: LambdaLR
+
+    def __init__(
+        self, model: Model, args: TrainingArguments, *, awp: AwpParams, class_weights: torch.Tensor | None = None, **kwargs: Any
+    ):
+        super().__init__(model, args, compute_loss_func=ClassificationLoss(class_weights), **kwargs)
         self.awp_params = awp
         self.awp = AdversarialWeightPerturbation(self.model, awp.epsilon) if awp.enabled else None
         self.resumption: Resumption | None = None
 
-    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch=None) -> torch.Tensor:
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
+    ) -> torch.Tensor:
         """Add one micro-batch's gradient to `.grad` and return its loss at w (a detached scalar).
 
-        Outside AWP's window that is the gradient of the loss at w. Inside, it is the gradient at w + v, where v comes from
-        a first forward and backward pass over the same micro-batch.
+        Outside AWP's window it is the gradient at w; inside, the gradient at w + v, where v comes from a first forward and
+        backward pass over the same micro-batch.
         """
         model.train()
         inputs = self._prepare_inputs(inputs)
 
         def loss_of(module: nn.Module) -> torch.Tensor:
             with self.compute_loss_context_manager():
-                return self.compute_loss(module, dict(inputs), num_items_in_batch=num_items_in_batch)
+                loss = self.compute_loss(module, dict(inputs), num_items_in_batch=num_items_in_batch)
+            assert isinstance(loss, torch.Tensor)  # a tuple only if the outputs are asked for
+            return loss
 
         if self.awp is None or not self.awp_is_due():
             loss = loss_of(model)
             self.accelerator.backward(loss)
             return loss.detach()
-        # The first pass bypasses a distributed wrapper: each process moves its weights by its own micro-batch, as a single
-        # process does with one micro-batch after another, and no gradient reduction starts that nobody waits for.
+        # The first pass bypasses the distributed wrapper: each process moves its weights by its own micro-batch, as a single
+        # process does for each of its micro-batches, and no gradient reduction starts.
         with self.awp.perturbed(lambda: loss_of(self.model)) as loss:
             self.accelerator.backward(loss_of(model))
         return loss
 
     def awp_is_due(self) -> bool:
-        """Whether the current optimizer step lies in AWP's part of its epoch."""
+        """Whether the current optimizer step is in AWP's window of its epoch."""
         steps_per_epoch = self.state.max_steps // self.state.num_train_epochs
         step = self.state.global_step % steps_per_epoch
         return in_window(step, steps_per_epoch, self.awp_params.window_start, self.awp_params.window_end)
 
-    def create_optimizer(self, *args, **kwargs) -> torch.optim.Optimizer:
-        """Create the optimizer, and assert that it holds the trainable parameters, each once, and no others."""
-        optimizer = super().create_optimizer(*args, **kwargs)
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Create the optimizer, and assert that it holds exactly the trainable parameters, each once."""
+        optimizer = super().create_optimizer(model)
         held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         trainable = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         if sorted(map(id, held)) != sorted(map(id, trainable)):
@@ -121,37 +136,38 @@ class FineTuningTrainer(Trainer):
             )
         return optimizer
 
-    def _get_train_sampler(self, train_dataset=None) -> LengthGroupedSampler:
-        # `train_dataset`, if given, has lost the column by which the rows are grouped
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> LengthGroupedSampler:
+        # `train_dataset`, if given, lacks the column by which the rows are grouped
+        assert self.args.data_seed is not None
         batch_size = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         return LengthGroupedSampler(column(self.train_dataset, "length"), batch_size, self.args.data_seed)
 
-    # The rest hands the library's checkpoints over to `self.resumption`, which has one save point in their place.
+    # The rest replaces the library's checkpoints by the one save point of `self.resumption`.
 
     def make_resumable(self, resumption: "Resumption") -> None:
-        """Save to and resume from `resumption` from now on."""
+        """From now on, save to and resume from `resumption`."""
         self.resumption = resumption
         self.add_callback(resumption)
 
     def train_to_the_end(self) -> None:
-        """Train from where the save point stands, or from the beginning."""
+        """Train from the save point, or from the beginning if there is none."""
         if self.resumption is None or self.resumption.saved is None:
             self.train()
         elif not self.resumption.restore_history():
             self.train(resume_from_checkpoint=self.args.output_dir)
 
-    def _save_checkpoint(self, model, trial) -> None:
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         assert self.resumption is not None
         self.resumption.save()
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str | Path, model=None) -> None:
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         assert self.resumption is not None
         self.resumption.restore_weights()
 
-    def _load_optimizer_and_scheduler(self, checkpoint) -> None:
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None and self.resumption is not None:
             self.resumption.restore_optimizer()
 
-    def _load_rng_state(self, checkpoint) -> None:
+    def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint is not None and self.resumption is not None:
             self.resumption.restore_random_state()

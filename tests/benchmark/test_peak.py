@@ -1,4 +1,4 @@
-"""Measured peak memory: the meter sees what was held and given back, and a fresh process reports on a method."""
+"""Measured peak memory: the meter sees memory that was freed again, and a new process measures a method."""
 
 import os
 import signal
@@ -19,9 +19,11 @@ CPU = torch.device("cpu")
 linux_only = pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="needs Linux's /proc")
 
 
-def peak_in_a_fresh_process(between: str) -> int:
-    """Bytes that a meter reports of 64 MiB, held and given back; in this process an earlier test may have left the allocator
-    with memory to reuse."""
+def peak_in_a_new_process(between: str) -> int:
+    """Return the bytes that a meter reports after 64 MiB were allocated and freed.
+
+    In this process, an earlier test may have left the allocator with memory to reuse.
+    """
     code = f"import numpy as np; from stages.benchmark.peak import ResidentMeter as M; meter = M(); np.ones(8 * 2**20); {between}"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; print(meter.peaks()[''])"], cwd=ROOT, check=True, capture_output=True, text=True
@@ -30,16 +32,19 @@ def peak_in_a_fresh_process(between: str) -> int:
 
 
 @linux_only
-def test_meter_sees_memory_that_was_given_back():
-    assert 60 * MIB < peak_in_a_fresh_process("pass") < 200 * MIB
+@pytest.mark.slow
+def test_the_meter_sees_memory_that_was_freed():
+    assert 60 * MIB < peak_in_a_new_process("pass") < 200 * MIB
 
 
 @linux_only
+@pytest.mark.slow
 def test_reset_forgets_the_peak_before():
-    assert peak_in_a_fresh_process("meter.reset()") < 32 * MIB
+    assert peak_in_a_new_process("meter.reset()") < 32 * MIB
 
 
-def test_a_fresh_process_reports_both_kinds_of_step(project, params):
+@pytest.mark.slow
+def test_a_new_process_reports_both_kinds_of_step(project, params):
     peaks = measure_peak("lora", params, ["negative", "positive"], Batching(2, 2), 8, CPU)
     assert list(peaks) == ["peak_training_memory_mib", "peak_training_memory_awp_mib"]
     assert all(0 < value < 500 for value in peaks.values())
@@ -49,9 +54,10 @@ def kill_yourself(*_) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_killed_process_is_a_users_error(monkeypatch, params):
+@pytest.mark.slow
+def test_a_killed_process_is_a_user_error(monkeypatch, params):
     monkeypatch.setattr(peak, "_peak_of_steps", kill_yourself)
-    with pytest.raises(UserError, match="lower train.micro_batch_size"):
+    with pytest.raises(UserError, match=r"lower train\.micro_batch_size"):
         measure_peak("full", params, ["negative", "positive"], Batching(2, 2), 8, CPU)
 
 

@@ -1,11 +1,11 @@
-"""Timed calls take turns: which runs when, what is timed, and that a drift of the machine meets all alike."""
+"""Timed calls take turns: which runs when, and what is timed."""
 
 from collections import Counter
 
 import pytest
 import torch
 
-from stages.benchmark.protocol import median_milliseconds, rotated, synchronizer, time_interleaved
+from stages.benchmark.protocol import busy_note, median_milliseconds, rotated, synchronizer, time_interleaved
 
 
 class Machine:
@@ -60,9 +60,14 @@ def test_the_wait_for_the_device_after_a_call_counts_and_the_one_before_does_not
     assert seconds == {"a": [1.25, 1.25], "b": [2.25, 2.25]}
 
 
-def test_median_is_told_in_milliseconds():
+def test_medians_are_in_milliseconds():
     assert median_milliseconds({"a": [0.001, 0.5, 0.003]}) == {"a": pytest.approx(3.0)}
 
 
 def test_a_cpu_has_nothing_to_wait_for():
     assert synchronizer(torch.device("cpu"))() is None
+
+
+def test_other_programs_are_noted():
+    assert busy_note(2.9, threads=2) is None
+    assert "load average 4.0 while 2 thread(s)" in busy_note(4.0, threads=2)

@@ -1,4 +1,4 @@
-"""The step that is timed is a training step: it trains what the method trains, by AdamW on the accumulated gradient."""
+"""The timed step is a training step: it trains what the method trains, with AdamW on the accumulated gradient."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ INPUTS = RandomInputs(vocabulary=50, classes=2, seed=13, device=torch.device("cp
 
 @pytest.mark.parametrize("awp", [False, True])
 @pytest.mark.parametrize("method", METHODS)
-def test_a_step_moves_the_trained_parameters_and_no_other(project, params, method, awp):
+def test_a_step_moves_the_trained_parameters_and_no_others(project, params, method, awp):
     model = build(method_of(method), params, LABELS)
     torch.manual_seed(0)
     with torch.no_grad():
@@ -34,7 +34,7 @@ def test_a_step_moves_the_trained_parameters_and_no_other(project, params, metho
     assert step.awp.log.steps == (2 if awp else 0)
 
 
-def test_accumulated_micro_batches_weigh_as_much_as_one(tiny_bert):
+def test_accumulated_micro_batches_have_the_gradient_of_one_batch(tiny_bert):
     step = TrainingStep(tiny_bert, max_grad_norm=1e9, epsilon=0.01)
     batch, labels = INPUTS.batch(4, 8), INPUTS.labels(4)
     micro_batch_loss(tiny_bert, batch, labels).backward()

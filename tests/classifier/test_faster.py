@@ -16,6 +16,11 @@ from stages.classifier.faster.apply import accelerate, accelerate_training
 from stages.classifier.faster.attention import SHORT, attention
 from stages.classifier.faster.dropout import CpuDropout, cpu_dropout, replace_dropout
 from stages.classifier.faster.first_token import keep_first_token
+from stages.classifier.splits import load_labels, load_split, load_tokenizer
+from stages.methods.registry import method_of
+from stages.project.parameters import load_params
+from stages.training.run import fit
+from tests.training.tiny import prepare, write_params
 
 SIZES = {
     "vocab_size": 50,
@@ -135,3 +140,16 @@ def test_nothing_of_it_is_saved_with_the_model(tiny_bert, tmp_path):
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator of another C library has no such settings")
 def test_the_allocator_takes_its_settings():
     assert keep_freed_memory()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("acceleration", [False, True])
+def test_only_an_accelerated_training_replaces_the_librarys_operations(acceleration, project, params, monkeypatch):
+    monkeypatch.setattr("stages.classifier.faster.apply.pick_device", lambda: torch.device("cpu"))
+    prepare(project)
+    write_params(project, params, epochs=1, acceleration=acceleration)
+    run = fit(method_of("lora"), load_params(), load_labels(), load_tokenizer(), load_split("train"))
+    model = run.trainer.model
+    dropouts = {type(module) for module in model.modules() if isinstance(module, nn.Dropout)}
+    assert dropouts == {CpuDropout if acceleration else nn.Dropout}
+    assert model.config._attn_implementation == ("cpu_attention" if acceleration else "sdpa")

@@ -7,10 +7,11 @@ import sentencepiece
 import torch
 from datasets import Dataset, Features, Value
 
-from stages.classifier.splits import column, load_split, load_tokenizer, make_collator
+from stages.classifier.splits import column, load_labels, load_split, load_tokenizer, load_transfer_names, make_collator
 from stages.project.errors import UserError
+from tests.imports import ROOT
 
-TINY_BERT = Path(__file__).parents[1] / "examples/tiny-bert"
+TINY_BERT = ROOT / "examples/tiny-bert"
 
 
 def test_a_batch_is_padded_to_its_longest_row_and_holds_tensors_only():
@@ -55,3 +56,21 @@ def test_a_column_is_an_array_in_its_own_type_and_in_the_order_of_the_rows():
     lengths = column(rows, "length")
     assert lengths.dtype == "int32" and lengths.tolist() == [3, 1, 2]
     assert column(rows.select([2, 0]), "length").tolist() == [2, 3]
+
+
+@pytest.mark.parametrize("content", [None, "{}", '{"labels": 1'])
+def test_missing_or_damaged_labels_are_named(project, content):
+    Path("data/processed").mkdir(parents=True)
+    if content is not None:
+        Path("data/processed/labels.json").write_text(content)
+    for load in (load_labels, load_transfer_names):
+        with pytest.raises(UserError, match=r"^data/processed/labels\.json: .*run the stage prepare"):
+            load()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xff\xff\xff" + bytes(40)])
+def test_a_damaged_split_is_named(project, content):
+    Path("data/processed").mkdir(parents=True)
+    Path("data/processed/train.arrow").write_bytes(content)
+    with pytest.raises(UserError, match=r"^data/processed/train\.arrow: "):
+        load_split("train")

@@ -1,4 +1,4 @@
-"""The bootstrap: F1 from counts is F1, multinomial counts are resampled rows, the intervals cover the truth."""
+"""The bootstrap: F1 from counts is F1, multinomial counts behave like resampled rows, the intervals cover the truth."""
 
 import numpy as np
 import pytest
@@ -12,14 +12,14 @@ from stages.evaluate.intervals import Bootstrap, f1_difference_interval, f1_inte
 
 
 def noisy(labels: np.ndarray, num_classes: int, error: float, seed: int) -> np.ndarray:
-    """`labels` with a share of about `error` replaced by classes drawn at random."""
+    """Return `labels` with a share of about `error` replaced by random classes."""
     generator = np.random.default_rng(seed)
     return np.where(generator.random(len(labels)) < error, generator.integers(0, num_classes, len(labels)), labels)
 
 
 @st.composite
 def labelled_predictions(draw):
-    """Classes 0..K-1, of which some may occur nowhere, or only as label, or only as prediction."""
+    """Draw classes 0..K-1, of which some may not occur, or only as labels, or only as predictions."""
     num_classes = draw(st.integers(1, 6))
     rows = draw(st.integers(1, 40))
     column = st.lists(st.integers(0, num_classes - 1), min_size=rows, max_size=rows).map(np.array)
@@ -39,8 +39,9 @@ def test_macro_f1_from_counts_is_that_of_scikit_learn(case):
         assert actual == pytest.approx(classification_scores(labels, predictions, num_classes)["f1"], abs=1e-12)
 
 
+@pytest.mark.slow
 def test_multinomial_counts_agree_with_resampled_rows():
-    """Mean, spread and quantiles of F1 and of the paired difference against drawing row indices, for two methods."""
+    """Compare mean, spread and quantiles of F1 and of the paired difference with those of drawn row indices."""
     labels = np.repeat([0, 1, 2], [10, 30, 40])
     first, second = noisy(labels, 3, 0.3, seed=1), noisy(labels, 3, 0.4, seed=2)
     samples = 4000
@@ -70,8 +71,8 @@ def test_pairing_narrows_the_difference_of_similar_methods():
     assert (paired[0] - paired[1]).std() < 0.5 * independent.std()
 
 
-def test_the_interval_covers_the_true_f1_about_as_often_as_it_says():
-    """200 test sets from a known joint distribution of label and prediction, whose macro F1 is the truth."""
+def test_the_interval_covers_the_true_f1_about_as_often_as_claimed():
+    """Draw 200 test sets from a known joint distribution of label and prediction, whose macro F1 is the truth."""
     cells = np.array([[0, 0, 1, 1], [0, 1, 0, 1]])
     probabilities = np.array([0.5, 0.1, 0.08, 0.32])
     (truth,) = macro_f1(probabilities[None], *cells, 2)
@@ -108,7 +109,7 @@ def test_equal_tails_of_the_resampled_scores_lie_outside(confidence):
     assert np.mean(scores > high) == pytest.approx((1 - confidence) / 2, abs=0.01)
 
 
-def test_certain_cases_have_intervals_of_no_width():
+def test_certain_cases_have_intervals_of_width_zero():
     labels = np.arange(50) % 3
     bootstrap = Bootstrap(500, 0.95, seed=0)
     assert f1_interval(np.zeros(50, int), np.zeros(50, int), 1, bootstrap) == (1.0, 1.0)
@@ -126,7 +127,7 @@ def test_swapping_the_methods_mirrors_the_difference():
     assert f1_difference_interval(labels, second, first, 2, samples) == pytest.approx((-high, -low), abs=0.01)
 
 
-def test_the_same_seed_gives_the_same_bits_however_the_work_is_cut(monkeypatch):
+def test_the_same_seed_gives_the_same_bits_for_any_block_size(monkeypatch):
     labels = np.arange(200) % 5
     predictions = noisy(labels, 5, 0.5, seed=1)
     whole = resampled_f1(labels, [predictions], 5, 1000, seed=7)
@@ -136,8 +137,8 @@ def test_the_same_seed_gives_the_same_bits_however_the_work_is_cut(monkeypatch):
     assert np.array_equal(whole, resampled_f1(labels, [predictions], 5, 1000, seed=7))
 
 
-def test_many_classes_are_held_in_blocks(monkeypatch):
-    """500 classes on 2,000 rows: the tables of counts stay below the block, and only observed cells are kept."""
+def test_many_classes_are_computed_in_blocks(monkeypatch):
+    """With 500 classes on 2,000 rows the tables of counts stay below the block size; only observed cells are kept."""
     labels = np.arange(2000) % 500
     predictions, reference = noisy(labels, 500, 0.3, seed=1), noisy(labels, 500, 0.35, seed=2)
     sizes = []

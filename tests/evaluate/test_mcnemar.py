@@ -9,7 +9,7 @@ from stages.evaluate.mcnemar import mcnemar_p
 
 
 def predictions(both: int, only_first: int, only_second: int, neither: int) -> tuple[np.ndarray, ...]:
-    """Labels and two predictions with these numbers of texts that both, one or none of them get right."""
+    """Return labels and two predictions with these numbers of texts that both, one or neither gets right."""
     first = np.repeat([1, 1, 0, 0], [both, only_first, only_second, neither])
     second = np.repeat([1, 0, 1, 0], [both, only_first, only_second, neither])
     return np.ones_like(first), first, second
@@ -36,5 +36,5 @@ def test_without_discordant_texts_p_is_one():
     assert mcnemar_p(*predictions(10, 0, 0, 4)) == 1.0
 
 
-def test_two_different_wrong_classes_are_no_discordance():
+def test_two_different_wrong_classes_are_not_discordant():
     assert mcnemar_p(np.array([0, 0]), np.array([1, 2]), np.array([2, 1])) == 1.0

@@ -1,16 +1,18 @@
-"""The experiments beside the pipeline run from their own commands and write their tables."""
+"""The experiments run from their commands and write their tables."""
 
 import os
 import subprocess
 import sys
 
 import pandas as pd
+import pytest
 
 from experiments import ablate_regularizers, tune_learning_rate
 from tests.imports import ROOT
 from tests.training.tiny import SMALL, prepare, write_params
 
 
+@pytest.mark.slow
 def test_ablation_trains_the_named_methods_and_keeps_the_rows_of_others(project, params):
     prepare(project)
     write_params(project, params)
@@ -42,7 +44,8 @@ def test_the_regularizers_are_off_in_the_ablation_and_nothing_else_changes(param
     assert plain.train == params.train and plain.peft == params.peft
 
 
-def test_a_candidate_of_the_learning_rate_gets_half_of_the_rows_and_two_epochs(project, params, with_params):
+@pytest.mark.slow
+def test_a_candidate_learning_rate_gets_half_of_the_rows_and_two_epochs(project, params, with_params):
     prepare(project)
     small = with_params(train={**SMALL, "epochs": 5})
     row = dict(zip(tune_learning_rate.COLUMNS, tune_learning_rate.try_candidate(small, "adapter", 3e-3), strict=True))

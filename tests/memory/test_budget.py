@@ -25,15 +25,15 @@ def taking(mib_per_text: float):
     return predict, asked
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 12, 32, 48])
-@pytest.mark.parametrize("mib", [1, 60, 104, 105, 500, 3328, 3329, 9000])
+@pytest.mark.parametrize("batch_size", [1, 12, 32])
+@pytest.mark.parametrize("mib", [1, 104, 105, 3328, 3329])
 def test_the_largest_size_that_fits_with_the_reserve_is_found(batch_size, mib):
     predict, asked = taking(mib)
     size, memory = largest_that_fits(predict, divisors(batch_size), budget_gib=4)
     fitting = [s for s in divisors(batch_size) if s * mib + RESERVE_MIB <= 4096]
     assert size == (max(fitting) if fitting else None)
     assert memory.peak == (size or 1) * mib * MIB
-    assert len(asked) <= 5  # by halving, not one after the other
+    assert len(asked) <= 5  # a binary search
 
 
 def test_divisors():
@@ -54,6 +54,7 @@ def test_a_given_size_is_taken_as_it_is_and_shared_with_other_processes(params, 
     assert choose_batching(params, tiny_bert) == Batching(16, 1)
 
 
+@pytest.mark.slow
 def test_auto_follows_the_prediction(project, with_params):
     """The budget is set to what one size needs: it is taken; a byte less, and the next smaller one is."""
     automatic = {"batch_size": 8, "micro_batch_size": "auto"}
@@ -67,6 +68,7 @@ def test_auto_follows_the_prediction(project, with_params):
     assert choose_batching(generous, model) == Batching(8, 1)
 
 
+@pytest.mark.slow
 def test_of_several_processes_each_holds_its_gradients_twice(project, with_params, monkeypatch):
     """The budget that is just enough for one process with the same share of the batch is not enough."""
     model = build(method_of("full"), with_params(), LABELS)
@@ -85,6 +87,7 @@ def test_a_model_that_is_not_on_the_gpu_yet_is_predicted(project, with_params):
     choose_batching(with_params(data={"max_length": 32}, train={"micro_batch_size": "auto"}), model)
 
 
+@pytest.mark.slow
 def test_too_small_a_budget_says_what_would_be_needed(project, with_params):
     model = build(method_of("lora"), with_params(), LABELS)
     train = {"batch_size": 8, "micro_batch_size": "auto", "memory_budget_gib": 0.5}

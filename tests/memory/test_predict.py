@@ -6,7 +6,11 @@ from transformers import BertConfig, BertModel
 
 from stages.memory.inputs import RandomInputs
 from stages.memory.predict import memory_metrics, predict_training_memory
+from stages.methods.method import build
+from stages.methods.registry import method_of
 from stages.project.schema import METHODS
+
+pytestmark = pytest.mark.slow
 
 LABELS = ["negative", "positive"]
 INPUTS = RandomInputs(vocabulary=50, classes=2, seed=13, device=torch.device("cpu"))
@@ -27,7 +31,7 @@ def models(tmp_path_factory, params):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path_factory.mktemp("project"))
         BertModel(config).save_pretrained("models/base")
-        return {name: module.build(params, LABELS) for name, module in METHODS.items()}
+        return {name: build(method_of(name), params, LABELS) for name in METHODS}
 
 
 @pytest.fixture(scope="module")

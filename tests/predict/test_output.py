@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stages.predict import classify
-from stages.predict import command as predict
+from stages.predict import stage as predict
 from stages.predict.output import opened_output
 from stages.project.errors import UserError
 from tests.checkpoints import make_checkpoint
@@ -21,8 +21,8 @@ def refused(output: str) -> str:
 @pytest.mark.parametrize(
     ("output", "reason"),
     [
-        ("notes.txt/out.csv", "notes.txt is no folder"),
-        ("notes.txt/new/out.csv", "notes.txt is no folder"),
+        ("notes.txt/out.csv", "notes.txt is not a folder"),
+        ("notes.txt/new/out.csv", "notes.txt is not a folder"),
         (f"new/{'x' * 300}.csv", "File name too long"),
         ("/sys/out.csv", ""),  # not even for root: PermissionError, or a file system that is read only
     ],

@@ -1,4 +1,4 @@
-"""Any CSV file is prepared, and then the splits hold what they must, or refused in one message, and nothing has changed."""
+"""Any CSV file is either prepared, with splits as they must be, or refused in one message, with nothing changed."""
 
 import csv
 import io
@@ -61,13 +61,16 @@ def check_splits(files: dict[str, bytes], column: bool = False) -> bool:
     before = outputs()
     try:
         prepare.main()
+        fault = None
     except UserError as error:
-        assert ("data/raw" in str(error) or "class" in str(error)) and len(str(error)) < 2000 and outputs() == before
-        return False
+        fault = str(error)
     finally:
         shutil.rmtree("data/raw")
         RAW.parent.mkdir()
         Path("params.yaml").write_text(parameters)
+    if fault is not None:
+        assert ("data/raw" in fault or "class" in fault) and len(fault) < 2000 and outputs() == before
+        return False
     read = [
         (row["split"] if column else name, identity(row["text"]), row["label"].strip())
         for name, content in files.items()
@@ -93,14 +96,17 @@ def check_splits(files: dict[str, bytes], column: bool = False) -> bool:
 
 
 def check(content: bytes) -> bool:
-    """Whether `content` is accepted; checks the splits, or the message and that the last outputs stand."""
+    """Whether `content` is accepted; checks the splits, or the message and that the last outputs are unchanged."""
     RAW.write_bytes(content)
     before = outputs()
     try:
         prepare.main()
+        fault = None
     except UserError as error:
-        assert "data/raw/reviews.csv" in str(error) or "class" in str(error) or "data." in str(error)
-        assert len(str(error)) < 2000 and outputs() == before
+        fault = str(error)
+    if fault is not None:
+        assert "data/raw/reviews.csv" in fault or "class" in fault or "data." in fault
+        assert len(fault) < 2000 and outputs() == before
         assert not list(Path("data").glob(".*"))
         return False
     given_labels = {}
@@ -128,6 +134,7 @@ words = st.lists(st.sampled_from(["good", "bad", "the", "kettle", "a,b", 'say "y
 label = st.sampled_from(["pos", "neg", "pos ", "neutral"]) | st.sampled_from(["pos", "neg"])
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     rows=st.lists(st.tuples(text | words, label), max_size=40), repeat=st.booleans(), dialect=st.sampled_from(["excel", "unix"])
@@ -140,6 +147,7 @@ def test_any_rows(folder, rows, repeat, dialect):
     check(buffer.getvalue().encode())
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(
     start=st.integers(0, len(GOOD)),
@@ -150,6 +158,7 @@ def test_any_edit_of_a_good_file(folder, start, length, piece):
     check(GOOD[:start] + piece + GOOD[start + length :])
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     rows=st.lists(st.tuples(text | words, label, st.sampled_from([*SPLITS, "train"])), max_size=40),
@@ -200,13 +209,12 @@ def test_the_same_text_with_two_labels_is_dropped_and_counted(folder):
     assert read_json("metrics/data.json")["dropped_conflicting"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        (b"text;label\ngood;1\n", ["the columns are ['text;label']", "separated by ';'"]),
         (b"text,label\n" + b"good,1\nbad,0\n", ["class '0' has 1 row(s) after cleaning", "give it about"]),
-        (b"text,label\nsame,1\nsame,0\n", ["class '0' has 0 row(s) after cleaning"]),
-        (b"text,label\ncaf\xe9,1\n", ["line 2 holds the byte 0xe9"]),
+        (b"text,label\ncaf\xe9,1\n", ["line 2 contains the byte 0xe9"]),
     ],
 )
 def test_the_command_ends_in_one_message(folder, content, parts):
@@ -219,6 +227,7 @@ def test_the_command_ends_in_one_message(folder, content, parts):
     assert outputs() == before
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_in_one_message_and_leaves_the_last_result(folder):
     RAW.write_bytes(GOOD)
     before = outputs()

@@ -1,4 +1,4 @@
-"""The prepare stage on small files: what it writes, that nothing leaks, that its bytes stand."""
+"""The prepare stage on small files: what it writes, that nothing leaks, that its bytes are stable."""
 
 import os
 import subprocess
@@ -76,7 +76,7 @@ def test_rows_hold_unpadded_truncated_ids(csv):
     assert 0 < metrics["truncated_percent"] < 100 and metrics["token_length_max"] > 10
 
 
-def test_no_text_stands_in_two_splits_or_in_a_transfer_set_and_the_main_data(rated):
+def test_no_text_is_in_two_splits_or_in_a_transfer_set_and_the_main_data(rated):
     metrics = rated()
     assert load_transfer_names() == ["products", "tweets"]
     main = texts_of(*prepare.SPLITS)
@@ -115,6 +115,7 @@ def test_another_source_leaves_no_file_of_the_last_one(rated):
     assert not list(Path("data/processed").glob("transfer_*"))
 
 
+@pytest.mark.slow
 def test_the_bytes_depend_on_the_data_and_the_parameters_alone(csv):
     def hashes() -> dict[str, str]:
         return {path.name: sha256_of(path) for path in [*Path("data/processed").iterdir(), Path("metrics/data.json")]}

@@ -85,8 +85,8 @@ def test_a_folder_without_a_usable_tokenizer_is_refused(tmp_path):
 def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused(tokenizer, tmp_path):
     content = (TINY_BERT / "config.json").read_text()
     (tmp_path / "config.json").write_text(content.replace('"vocab_size": ', '"vocab_size": 1, "was": '))
-    with pytest.raises(UserError, match=r"its tokenizer knows [0-9,]+ tokens, its config.json has vocab_size 1; save"):
+    with pytest.raises(UserError, match=r"its tokenizer has [0-9,]+ tokens, its config.json has vocab_size 1; save"):
         check_model(16, tokenizer, tmp_path)
     (tmp_path / "config.json").write_text("[]")
-    with pytest.raises(UserError, match=r"config.json: no model configuration"):
+    with pytest.raises(UserError, match=r"config.json names no model_type"):
         check_model(16, tokenizer, tmp_path)

@@ -1,4 +1,4 @@
-"""The house style: a user's own settings change nothing, and are left as they were."""
+"""The house style: a user's own settings have no effect, and do not change."""
 
 import matplotlib
 import pytest
@@ -25,7 +25,7 @@ def test_a_matplotlibrc_of_the_user_changes_no_byte(setting, tmp_path):
     assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "set.png").read_bytes()
 
 
-def test_the_folder_is_made_and_the_old_file_replaced(tmp_path):
+def test_the_folder_is_created_and_the_old_file_replaced(tmp_path):
     path = tmp_path / "plots" / "figure.png"
     save_figure(draw(), path)
     path.write_bytes(b"old")
@@ -34,7 +34,7 @@ def test_the_folder_is_made_and_the_old_file_replaced(tmp_path):
     assert [entry.name for entry in path.parent.iterdir()] == ["figure.png"]
 
 
-def test_every_arm_has_a_colour_a_marker_and_a_name_of_its_own():
+def test_every_arm_has_its_own_colour_marker_and_name():
     for mapping in (METHOD_COLOURS, METHOD_LABELS, METHOD_MARKERS):
         assert set(mapping) == {"full", "lora", "lora_merged", "adapter"}
         assert len(set(mapping.values())) == 4

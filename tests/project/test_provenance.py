@@ -8,8 +8,9 @@ import pytest
 
 from stages.project.errors import UserError
 from stages.project.files import content_hash
-from stages.project.parameters import load_params
-from stages.project.provenance import provenance, stage_inputs, write_provenance
+from stages.project.parameters import known_keys, load_params
+from stages.project.provenance import parameter_keys, provenance, stage_inputs, write_provenance
+from stages.project.schema import Params
 from tests.training.tiny import prepare, write_params
 
 
@@ -39,6 +40,7 @@ def test_the_commit_is_the_last_one_that_changed_what_the_stage_uses(repository,
     assert (record["revision"], record["uncommitted"]) == (repository, [])
 
     (project / "REPORT.md").write_text("results")
+    (project / "stages/report").mkdir()
     (project / "stages/report/stage.py").write_text("another stage's code")
     git("add", "--all")
     git("commit", "--quiet", "-m", "results")
@@ -49,7 +51,7 @@ def test_the_commit_is_the_last_one_that_changed_what_the_stage_uses(repository,
     git("commit", "--quiet", "--all", "-m", "change")
     changed = provenance("train_lora", params)
     assert (changed["revision"], changed["uncommitted"]) == (git("rev-parse", "HEAD"), [])
-    assert changed["inputs"]["stages/training/run.py"] != record["inputs"]["stages/training/run.py"]
+    assert changed["inputs"]["stages/training"] != record["inputs"]["stages/training"]
 
 
 def test_outside_git_nothing_is_claimed(project, params):
@@ -68,10 +70,28 @@ def test_the_record_holds_hashes_of_what_was_made(repository, project):
     assert record["outputs"][str(project / "models/none")] == "absent"
     assert record["inputs"]["models/base"] == content_hash(project / "models/base")
     assert record["inputs"]["parameter peft.rank"] == "8"
+    assert record["inputs"]["parameter awp.epsilon"] == "0.01"
+
+
+def test_a_section_stands_for_its_single_parameters():
+    assert parameter_keys(["seed", {"params.yaml": ["mixout", "peft.rank"]}]) == [
+        "seed",
+        "mixout.enabled",
+        "mixout.p",
+        "peft.rank",
+    ]
+    assert parameter_keys([{"params.yaml": None}]) == known_keys(Params)
+    assert parameter_keys(["mix"]) == ["mix"]
+
+
+def test_every_parameter_of_a_record_is_a_plain_value(project, params):
+    prepare(project)
+    values = {name: value for name, value in stage_inputs("train_full", params).items() if name.startswith("parameter ")}
+    assert len(values) > 15 and not any("(" in value for value in values.values())
 
 
 def test_an_unknown_stage_or_no_pipeline_is_named(repository, project):
-    with pytest.raises(UserError, match="dvc.yaml: no stage train_all"):
+    with pytest.raises(UserError, match=r"dvc\.yaml: no stage train_all"):
         stage_inputs("train_all", load_params())
     (project / "dvc.yaml").unlink()
     with pytest.raises(UserError, match="run the command in the project's folder"):

@@ -1,10 +1,11 @@
-"""How a stage ends: alone, in one line, and at once."""
+"""How a stage runs and ends: alone in its folder, and in one line."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -30,29 +31,32 @@ def launch(stage: str, folder) -> subprocess.Popen:
 
 @pytest.fixture
 def long_training(project, params):
-    """A folder in which a training takes minutes."""
+    """A folder in which a training runs longer than a test looks at it."""
     prepare(project)
     write_params(project, params, epochs=1000, patience=1000)
     return project
 
 
 def interrupted(process: subprocess.Popen) -> str:
-    """Send Ctrl-C's signal and return what was printed to standard error, which must take few seconds."""
+    """Send Ctrl-C's signal and return what was printed to standard error before the process ended."""
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate()
     assert process.returncode == -signal.SIGINT, errors
     return errors
 
 
+@pytest.mark.slow
 def test_interrupt_while_libraries_load(long_training):
     process = launch("train_lora", long_training)
-    while not any("torch" in line for line in open(f"/proc/{process.pid}/maps")):
+    while not any("torch" in line for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines()):
+        assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     errors = interrupted(process)
-    assert errors.strip().splitlines()[-1].startswith("stopped; `dvc repro` goes on from here")
+    assert errors.strip().splitlines()[-1].startswith("stopped; `dvc repro` continues from here")
     assert "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_interrupt_while_training_and_a_second_run_in_the_same_folder(long_training):
     process = launch("train_lora", long_training)
     while not list(long_training.glob(".cache/save_points/*.safetensors")):
@@ -60,7 +64,7 @@ def test_interrupt_while_training_and_a_second_run_in_the_same_folder(long_train
         time.sleep(0.05)
 
     second = launch("train_full", long_training)
-    output, errors = second.communicate(timeout=60)
+    output, errors = second.communicate()
     assert second.returncode == 1 and output == ""
     assert errors.startswith(
         f"error: train_full was not started: train_lora (process {process.pid}) is running in this folder; wait until it ends"
@@ -72,17 +76,21 @@ def test_interrupt_while_training_and_a_second_run_in_the_same_folder(long_train
     assert not (long_training / "models/lora").exists()
 
     process = launch("train_lora", long_training)
-    assert any("going on from step" in line for line in process.stdout)
+    assert any("resuming from step" in line for line in process.stdout)
     process.kill()
     process.communicate()
 
 
 def test_the_lock_is_free_after_a_stage_and_after_a_failed_one(tmp_path):
-    for _ in range(2):
-        with pytest.raises(ZeroDivisionError), only_stage("first", tmp_path):
+    def fail() -> None:
+        with only_stage("first", tmp_path):
             with pytest.raises(UserError, match="second was not started: first"), only_stage("second", tmp_path):
                 pass
             raise ZeroDivisionError
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            fail()
 
 
 @pytest.mark.parametrize(
@@ -98,10 +106,10 @@ def test_faults_outside_the_code_become_one_message(project, error, message):
         raise error
 
     with pytest.raises(SystemExit) as ended:
-        run_stage(main)
+        run_stage("evaluate", main)
     assert ended.value.code == message
 
 
 def test_faults_of_the_code_keep_their_traceback(project):
     with pytest.raises(FileNotFoundError):
-        run_stage(lambda: open("absent"))
+        run_stage("evaluate", Path("absent").read_text)

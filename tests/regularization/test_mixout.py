@@ -69,7 +69,7 @@ def test_at_the_start_nothing_is_changed():
 
 @pytest.mark.parametrize("p", [-0.1, 1.0, float("nan")])
 def test_a_probability_outside_its_range_is_refused(p):
-    with pytest.raises(ValueError, match="p must lie in"):
+    with pytest.raises(ValueError, match="p must be in"):
         MixoutLinear(nn.Linear(2, 2), p)
 
 

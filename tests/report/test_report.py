@@ -44,7 +44,8 @@ def memory(gradients: float, activations: float) -> dict:
     return {
         "trainable_parameters": 1, "checkpoint_bytes": 1, "micro_batch_size": 16, "length": 128, "weights_mib": 100.0,
         "gradients_mib": gradients, "optimizer_state_mib": 2 * gradients, "activations_mib": activations,
-        "peak_training_memory_awp_mib": peak + 10, "awp_buffer_mib": 10.0, "peak_training_memory_mib": peak, "peak_mib_by_micro_batch": {"micro_batch_16": peak, "micro_batch_32": 2 * peak},
+        "peak_training_memory_awp_mib": peak + 10, "awp_buffer_mib": 10.0, "peak_training_memory_mib": peak,
+        "peak_mib_by_micro_batch": {"micro_batch_16": peak, "micro_batch_32": 2 * peak},
     }  # fmt: skip
 
 
@@ -60,7 +61,8 @@ def facts(params) -> Facts:
     curve = pd.DataFrame({"epoch": epochs} | {column: [0.5] * 4 for column in columns})
     pairs = pd.DataFrame({"actual": ["a", "a", "b"], "predicted": ["a", "b", "b"]})
     benchmark = {arm: {"throughput_examples_per_s": 100.0, "training_step_ms": 20.0, "training_step_awp_ms": 30.0,
-                       "training_step_length": 26, "peak_training_memory_mib": 321.0, "peak_training_memory_awp_mib": 330.0} for arm in METHOD_LABELS}  # fmt: skip
+                       "training_step_length": 26, "peak_training_memory_mib": 321.0,
+                       "peak_training_memory_awp_mib": 330.0} for arm in METHOD_LABELS}  # fmt: skip
     ratios = {"full": 1.0, "lora": 1.2, "lora_merged": 1.0, "adapter": 1.1}
     latency = [
         (arm, size, length, 10.0 * ratio, 12.0, ratio, ratio - 0.02, ratio + 0.02)
@@ -90,12 +92,13 @@ def facts(params) -> Facts:
         data={"rows_read": 5000, "dropped_empty": 1, "dropped_near_tie": 2, "dropped_duplicate": 3, "dropped_conflicting": 4,
               "dropped_limit": 0, "train_rows": 3500, "validation_rows": 500, "test_rows": 1000, "token_length_p50": 26,
               "token_length_p95": 46, "token_length_max": 79, "truncated_percent": 0.25}
-        | {f"{split}_rows_{name}": share * 500 for split, share in (("train", 3.5), ("validation", 0.5), ("test", 1)) for name in "ab"},
+        | {f"{split}_rows_{name}": share * 500 for name in "ab"
+           for split, share in (("train", 3.5), ("validation", 0.5), ("test", 1))},
         quality={"full": quality(0.88, (0, 0, 0), 900), "lora": quality(0.86, (-0.02, -0.03, -0.01), 20),
                  "adapter": quality(0.875, (-0.005, -0.015, 0.005), 30)},
-        training={method: training for method in METHODS},
-        curves={method: curve for method in METHODS},
-        confusion={method: pairs for method in METHODS},
+        training=dict.fromkeys(METHODS, training),
+        curves=dict.fromkeys(METHODS, curve),
+        confusion=dict.fromkeys(METHODS, pairs),
         reports={method: f"report of {method}\n" for method in METHODS},
         memory={"full": memory(80, 500), "lora": memory(1, 450), "adapter": memory(2, 510),
                 "lora_merged": {"max_abs_logit_difference": 1e-6}},
@@ -110,7 +113,11 @@ def facts(params) -> Facts:
 
 @pytest.mark.parametrize(
     ("low", "high", "words"),
-    [(-0.03, -0.01, "is below full fine-tuning by 0.020"), (-0.03, 0.01, "cannot be told from"), (0.01, 0.03, "is above")],
+    [
+        (-0.03, -0.01, "is below full fine-tuning by 0.020"),
+        (-0.03, 0.01, "cannot be distinguished from"),
+        (0.01, 0.03, "is above"),
+    ],
 )
 def test_the_comparison_follows_the_interval(facts, low, high, words):
     facts.quality["lora"].update(f1_minus_full=-0.02 if low < 0 else 0.02, f1_minus_full_low=low, f1_minus_full_high=high)
@@ -125,7 +132,7 @@ def test_mcnemar_follows_p(facts):
 
 @pytest.mark.parametrize(
     ("trained", "best", "words"),
-    [(5, 2, "ended by early stopping after epoch 5"), (None, None, "still gaining"), (None, 4, "ran all")],
+    [(5, 2, "ended by early stopping after epoch 5"), (None, None, "still improving"), (None, 4, "ran all")],
 )
 def test_the_end_of_training_is_told(facts, trained, best, words):
     last = facts.params.train.epochs
@@ -142,10 +149,10 @@ def test_latency_is_told_in_exactly_five_lines_with_the_measured_ratios(facts):
 
 
 def test_memory_savings_follow_the_prediction(facts):
-    assert "237 MiB less for gradients and optimizer state, 50 MiB less of activations, 34 % less" in memory_part.saving(
+    assert "237 MiB less for gradients and optimizer state, 50 MiB less for activations, 34 % less" in memory_part.saving(
         facts, "lora"
     )
-    assert "10 MiB more of activations" in memory_part.saving(facts, "adapter")
+    assert "10 MiB more for activations" in memory_part.saving(facts, "adapter")
 
 
 def test_what_fits_into_the_budget_follows_the_plan(facts):
@@ -178,7 +185,7 @@ def test_the_cut_of_the_batch_is_told_as_training_took_it(facts):
 def test_the_error_of_the_prediction_is_told(facts):
     for method in METHODS:
         facts.memory[method].update(peak_training_memory_mib=300.0, peak_training_memory_awp_mib=330.0)
-    assert memory_part.error(facts) == "The measured peaks lie +0.0 % to +7.0 % from the predicted ones"
+    assert memory_part.error(facts) == "The measured peaks differ from the predicted ones by +0.0 % to +7.0 %"
 
 
 def test_truncation_is_told_as_it_was(facts):
@@ -230,8 +237,8 @@ def test_records_of_other_results_are_told(facts):
     facts.provenance["train_lora"]["outputs"]["models/lora"] = "other"
     facts.provenance["train_adapter"]["inputs"] = facts.provenance["train_adapter"]["inputs"] | {"machine cpu": "another"}
     text = render(facts)
-    assert "The record of train_lora belongs to other weights" in text and "train_full belongs" not in text
-    assert "The stages ran on different processors: another, some cpu." in text and "link up" not in text
+    assert "The record of train_lora belongs to different weights" in text and "train_full belongs" not in text
+    assert "The stages ran on different processors: another, some cpu." in text and "hashes match" not in text
 
 
 def test_tables_hold_the_numbers(facts):

@@ -1,4 +1,4 @@
-"""What the Trainer is told."""
+"""The Trainer's arguments."""
 
 from stages.memory.batching import Batching
 from stages.training import arguments
@@ -6,7 +6,7 @@ from stages.training.arguments import training_arguments
 
 
 def test_one_process_trains_on_one_of_several_gpus(params, tmp_path, monkeypatch):
-    """The library would spread each micro-batch over all of them: other batches, and a loss that is no scalar."""
+    """The library would spread each micro-batch over all of them: different batches, and a loss that is not a scalar."""
 
     class OnTwoGpus(arguments.TrainingArguments):
         @property
@@ -18,6 +18,6 @@ def test_one_process_trains_on_one_of_several_gpus(params, tmp_path, monkeypatch
             self._n_gpu = 2
 
     monkeypatch.setattr(arguments, "TrainingArguments", OnTwoGpus)
-    told = training_arguments(params, Batching(16, 2), 1e-3, str(tmp_path))
-    assert told.n_gpu == 1
-    assert (told.train_batch_size, told.eval_batch_size) == (16, params.train.eval_batch_size)
+    made = training_arguments(params, Batching(16, 2), 1e-3, str(tmp_path))
+    assert made.n_gpu == 1
+    assert (made.train_batch_size, made.eval_batch_size) == (16, params.train.eval_batch_size)

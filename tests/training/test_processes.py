@@ -1,21 +1,19 @@
-"""Several processes under a launcher train what one process trains, and only the first of them writes."""
+"""Several processes under a launcher train what one process trains, and only rank 0 writes."""
 
-import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 
+from stages.training import launch as training_launch
+from stages.training.launch import LAUNCHED
 from tests.training.tiny import results, write_params
 
 BIN = Path(sys.executable).parent
@@ -31,23 +29,34 @@ TWO = {
 }
 
 
-def run(command, module="stages.train_full", **environment) -> str:
-    done = subprocess.run(
-        [*command, "-m", module],
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+# rank 0 dies by a kill after its third save point, and torchrun ends the rest
+DYING = """
+import os, runpy, signal
+from stages.training.save_point import SavePoint
+
+write, written = SavePoint.write, []
+
+def write_three(point, saved):
+    write(point, saved)
+    written.append(saved)
+    if len(written) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+SavePoint.write = write_three
+runpy.run_module("stages.train_full", run_name="__main__")
+"""
+
+
+def run(command: list, module: str = "stages.train_full", **environment: str) -> str:
+    done = subprocess.run([*command, "-m", module], env=ENVIRONMENT | environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
 
 def launch(stage: str) -> subprocess.CompletedProcess:
     """What dvc.yaml calls."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "stages.launch", stage]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-m", f"stages.{stage}"], env=ENVIRONMENT, capture_output=True, text=True, check=False)
 
 
 def trained(folder: Path, method: str) -> dict[str, torch.Tensor]:
@@ -55,6 +64,7 @@ def trained(folder: Path, method: str) -> dict[str, torch.Tensor]:
     return load_file(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("launcher", "method"), [("torchrun", "full"), ("torchrun", "lora"), ("accelerate", "adapter")])
 def test_two_processes_train_what_one_trains_with_two_micro_batches(prepared, with_params, launcher, method):
     """Without dropout and mixout the weights agree up to the order of floating-point sums, AWP included."""
@@ -70,36 +80,27 @@ def test_two_processes_train_what_one_trains_with_two_micro_batches(prepared, wi
     summary = json.loads((prepared / f"metrics/training/{method}.json").read_text())
     assert (summary["processes"], summary["micro_batch_size"], summary["accumulation_steps"]) == (2, 4, 1)
     assert summary["awp_steps"] > 0
-    assert len(re.findall(r"^epoch 1/2", output, re.MULTILINE)) == 1  # one process speaks
+    assert len(re.findall(r"^epoch 1/2", output, re.MULTILINE)) == 1  # only rank 0 prints
 
 
-def test_two_processes_draw_masks_of_their_own_and_go_on_after_a_kill(prepared, with_params):
-    """Killed and taken up again, with dropout's and mixout's random numbers of each process, they end in the same bytes."""
+@pytest.mark.slow
+def test_two_processes_draw_masks_of_their_own_and_resume_after_a_kill(prepared, with_params):
+    """Killed and resumed, with dropout's and mixout's random numbers of each process, they end in the same bytes."""
     config = json.loads((prepared / "models/base/config.json").read_text())
     (prepared / "models/base/config.json").write_text(json.dumps(config | {"hidden_dropout_prob": 0.1}))
     write_params(prepared, with_params(), epochs=4)
     run(TWO["torchrun"], SAVE_POINT_SECONDS="0")
     straight = results(prepared)
-    group = subprocess.Popen(
-        [*TWO["torchrun"], "-m", "stages.train_full"],
-        env={**os.environ, "SAVE_POINT_SECONDS": "0", "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    (prepared / "dying.py").write_text(DYING)
+    killed = subprocess.run(
+        [*TWO["torchrun"], "dying.py"], env=ENVIRONMENT | {"SAVE_POINT_SECONDS": "0"}, capture_output=True, check=False
     )
-    point = prepared / ".cache/save_points/full.safetensors"
-    while not point.exists() and group.poll() is None:
-        time.sleep(0.01)
-    workers = psutil.Process(group.pid).children(recursive=True)
-    group.kill()  # first: it would end the workers itself
-    group.wait()
-    for worker in workers:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            worker.kill()
-            worker.wait()
-    assert "going on from step" in run(TWO["torchrun"], SAVE_POINT_SECONDS="0")
+    assert killed.returncode and (prepared / ".cache/save_points/full.safetensors").exists()
+    assert "resuming from step" in run(TWO["torchrun"], SAVE_POINT_SECONDS="0")
     assert results(prepared) == straight
 
 
+@pytest.mark.slow
 def test_processes_that_cannot_share_the_batch_are_refused(prepared, with_params):
     """Before any of them is started, in one line."""
     write_params(prepared, with_params(), micro_batch_size=8, launcher="torchrun --standalone --nproc-per-node=2")
@@ -111,13 +112,15 @@ def test_processes_that_cannot_share_the_batch_are_refused(prepared, with_params
     assert not (prepared / "models/full").exists()
 
 
-def test_only_the_first_process_tells_a_fault(prepared, with_params):
+@pytest.mark.slow
+def test_only_rank_0_reports_an_error(prepared, with_params):
     write_params(prepared, with_params())
     (prepared / "data/processed/labels.json").unlink()
     done = subprocess.run([*TWO["torchrun"], "-m", "stages.train_full"], capture_output=True, text=True, check=False)
     assert done.returncode and done.stderr.count("error: data/processed/labels.json: no such file") == 1
 
 
+@pytest.mark.slow
 def test_the_launcher_of_params_starts_the_training(prepared, with_params):
     write_params(prepared, with_params(), launcher="torchrun --standalone --nproc-per-node=2", epochs=1)
     done = launch("train_lora")
@@ -125,18 +128,26 @@ def test_the_launcher_of_params_starts_the_training(prepared, with_params):
     assert json.loads((prepared / "metrics/training/lora.json").read_text())["processes"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("stage", "launcher", "message"),
+    ("launcher", "message"),
     [
-        ("evaluate", "python", "the name of one stage was expected, train_full, train_lora, train_adapter; received evaluate"),
-        ("train_full", "bash", "train.launcher: "),
-        ("train_full", "torchrun --nproc-per-node 3", "micro_batch_size x processes = 4 x 3, received 8"),
+        ("bash", "train.launcher: "),
+        ("torchrun --nproc-per-node 3", "micro_batch_size x processes = 4 x 3, received 8"),
     ],
 )
-def test_what_cannot_be_started_is_told_in_one_message(prepared, with_params, stage, launcher, message):
-    write_params(prepared, with_params())
-    content = yaml.safe_load((prepared / "params.yaml").read_text())
-    content["train"]["launcher"] = launcher
-    (prepared / "params.yaml").write_text(yaml.safe_dump(content))
-    done = launch(stage)
+def test_a_launch_that_cannot_work_ends_in_one_message(prepared, with_params, launcher, message):
+    write_params(prepared, with_params(), launcher=launcher)
+    done = launch("train_full")
     assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("launcher", "launched"), [("python", None), ("torchrun --nproc-per-node=2", "1")])
+def test_launching_returns_in_a_process_that_is_to_train(prepared, with_params, monkeypatch, launcher, launched):
+    write_params(prepared, with_params(), launcher=launcher)
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("the process was replaced"))
+    if launched:
+        monkeypatch.setenv(LAUNCHED, launched)
+    else:
+        monkeypatch.delenv(LAUNCHED, raising=False)
+    training_launch.launch("train_full")

@@ -1,1 +1,1 @@
-"""The same mathematics in less time: what the libraries compute and nobody reads, or compute at more than it need cost."""
+"""The same mathematics in less time: leave out what is computed and never read, and compute the rest more cheaply."""

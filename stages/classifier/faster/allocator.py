@@ -1,4 +1,4 @@
-"""Keep freed memory in the process instead of returning it to the system and asking for it again at every step."""
+"""Keep freed memory in the process instead of returning it to the system and requesting it again at every step."""
 
 import ctypes
 import platform
@@ -8,11 +8,11 @@ _LARGEST = 2**31 - 1  # an int
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc's allocator to keep and reuse freed blocks of any size; return whether there is such an allocator.
+    """Tell glibc's allocator to keep and reuse freed blocks of any size; return whether it did.
 
-    By default it maps a large block anew each time, and the system fills each page with zeros at its first touch: the
-    gradient of a vocabulary's embedding then costs several times what computing it does. The process keeps its highest
-    amount of memory. Elsewhere nothing is done.
+    By default it maps a large block anew each time, and the system fills each page with zeros at its first touch: for the
+    gradient of a vocabulary's embedding that costs several times the computation. The process stays at its peak memory. With
+    another C library nothing is done.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -1,7 +1,8 @@
-"""Where a model becomes faster: once when it is loaded, and once more when it is to be trained."""
+"""Make a model faster: once when it is loaded, and once more before it is trained."""
 
 import torch
 from peft import PeftModel
+from transformers import PreTrainedModel
 
 from stages.classifier.families import family_of
 from stages.classifier.faster.allocator import keep_freed_memory
@@ -12,17 +13,18 @@ from stages.project.machine import pick_device
 
 
 def accelerate(model: torch.nn.Module) -> None:
-    """Make a classifier, with or without PEFT around it, faster in training and evaluation; its results differ in rounding only."""
+    """Make a classifier, which PEFT may wrap, faster in training and evaluation; results differ only in rounding."""
     base = model.get_base_model() if isinstance(model, PeftModel) else model
+    assert isinstance(base, PreTrainedModel)
     keep_first_token(base, family_of(base.config.model_type))
     if pick_device().type == "cpu" and base._can_set_attn_implementation():
         base.set_attn_implementation(NAME)
 
 
 def accelerate_training(model: torch.nn.Module) -> None:
-    """Make training of `model`, with or without PEFT around it, faster where it runs on a CPU.
+    """Make training of `model`, which PEFT may wrap, faster on a CPU.
 
-    Dropout masks are other draws with the same probabilities. A GPU draws masks at no cost worth saving.
+    Dropout masks are different draws with the same probabilities. On a GPU drawing masks costs too little to be worth it.
     """
     if pick_device().type == "cpu":
         keep_freed_memory()

@@ -1,5 +1,7 @@
 """Attention on the CPU: in training with `cpu_dropout` on its weights, for short texts as two plain matrix products."""
 
+from typing import Any
+
 import torch
 from torch import nn
 from transformers import AttentionInterface, AttentionMaskInterface
@@ -20,14 +22,14 @@ def attention(
     attention_mask: torch.Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
-    **others,
+    **others: Any,
 ) -> tuple[torch.Tensor, None]:
     """Scaled dot-product attention (Vaswani et al. 2017): dropout(softmax(Q K^T scaling + mask)) V.
 
-    Longer texts without dropout, which is to say in evaluation, and other devices get the library's kernel.
+    Longer texts without dropout (as in evaluation) and other devices use the library's kernel.
 
-    Shapes: query, key, value (B, H, T, C / H); attention_mask (B, 1, T, T) or None, added, 0 or the least float. Returns
-    (B, T, H, C / H), and None for the weights.
+    Shapes: query, key, value (B, H, T, C / H); attention_mask (B, 1, T, T), which is added (0 or the lowest float), or None.
+    Returns (B, T, H, C / H), and None for the weights.
     """
     if query.device.type != "cpu" or not (dropout or query.shape[2] <= SHORT):
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **others)
@@ -40,6 +42,6 @@ def attention(
     return torch.matmul(weights, value).transpose(1, 2).contiguous(), None
 
 
-# by this name `set_attn_implementation` finds them, and saves nothing of it with the model
+# `set_attn_implementation` finds them by this name; nothing of it is saved with the model
 AttentionInterface.register(NAME, attention)
 AttentionMaskInterface.register(NAME, eager_mask)

@@ -1,4 +1,4 @@
-"""Dropout on the CPU, where drawing the masks takes PyTorch a tenth of a training step and more."""
+"""Dropout on the CPU, where drawing the masks takes PyTorch a tenth of a training step or more."""
 
 import torch
 from torch import nn
@@ -7,13 +7,13 @@ LEVELS = 2**16  # the probability is rounded to a multiple of 1 / LEVELS
 
 
 class CpuDropout(nn.Dropout):
-    """Dropout (Srivastava et al. 2014) whose mask takes 16 random bits an element instead of one double-precision number.
+    """Dropout (Srivastava et al. 2014) whose mask takes 16 random bits per element instead of one double-precision number.
 
     Formula, in training: y = x m / (1 - q), with m = 1 with probability 1 - q, drawn for each element, and
     q = round(65536 p) / 65536; for p = 0.1 q differs from p by 6e-6. In evaluation: x. The bits come from PyTorch's random
-    number generator, one draw of 64 for four elements. What is not on the CPU gets the library's own dropout.
+    number generator, one draw of 64 for four elements. On other devices this is the library's own dropout.
 
-    Shapes: x and y any, the same.
+    Shapes: y has the shape of x, which is arbitrary.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Leave out of the last layer what the classifier never reads."""
+"""Leave out the part of the last layer that the classifier never reads."""
 
 import re
 
@@ -9,12 +9,12 @@ from stages.classifier.families import Family
 
 
 def keep_first_token(model: PreTrainedModel, family: Family) -> None:
-    """Let the last layer compute, after its attention, the first token alone.
+    """Let the last layer compute only the first token after its attention.
 
     The head of these families reads the last layer's output at the first token and nowhere else. Keys and values are needed
-    of all tokens; the attention's output projection, the residual sums, the normalizations and the feed-forward block act on
-    each token for itself. With them done for 1 of T tokens, 9/12 of that layer's multiplications are left out at width C and
-    feed-forward width 4 C. Logits and gradients are those of the whole layer but for the order of floating-point sums.
+    for all tokens; the attention's output projection, the residual sums, the normalizations and the feed-forward block act on
+    each token by itself. Doing them for 1 of T tokens leaves out 9/12 of that layer's multiplications at width C and
+    feed-forward width 4 C. Logits and gradients are those of the full layer except for the order of floating-point sums.
     `hidden_states` of the last layer then have shape (B, 1, C).
 
     A family whose row names no `last_block` is left as it is.
@@ -28,5 +28,5 @@ def keep_first_token(model: PreTrainedModel, family: Family) -> None:
 
 
 def _first_token(module: torch.nn.Module, states: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    """Cut the block's inputs, what attention returned and the residual (B, T, C), to (B, 1, C)."""
+    """Cut the block's inputs, attention's output and the residual (B, T, C), to (B, 1, C)."""
     return tuple(state[:, :1].contiguous() for state in states)

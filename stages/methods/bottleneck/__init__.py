@@ -1,19 +1,23 @@
-"""A PEFT tuner for bottleneck adapters in feed-forward blocks, which PEFT itself has none of.
+"""A PEFT tuner for bottleneck adapters in feed-forward blocks, which PEFT itself does not have.
 
 After importing this package `get_peft_model`, `save_pretrained` and `PeftModel.from_pretrained` treat a
 `BottleneckConfig` like any of PEFT's own configurations.
 """
 
+from typing import cast
+
+from peft import PeftConfig
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING
+from peft.tuners.tuners_utils import BaseTuner
 
 from stages.methods.bottleneck.config import PEFT_TYPE, BottleneckConfig
 from stages.methods.bottleneck.layer import BottleneckLayer
 from stages.methods.bottleneck.model import PREFIX, BottleneckModel
 
-# `peft.utils.register_peft_method` accepts only names that stand in PEFT's own PeftType enumeration, which cannot be
-# extended; the tables that it fills are keyed by plain strings just as well.
-PEFT_TYPE_TO_CONFIG_MAPPING[PEFT_TYPE] = BottleneckConfig
-PEFT_TYPE_TO_TUNER_MAPPING[PEFT_TYPE] = BottleneckModel
-PEFT_TYPE_TO_PREFIX_MAPPING[PEFT_TYPE] = PREFIX
+# `peft.utils.register_peft_method` accepts only names in PEFT's own PeftType enumeration, which cannot be
+# extended; the tables that it fills accept plain strings as keys.
+cast(dict[str, type[PeftConfig]], PEFT_TYPE_TO_CONFIG_MAPPING)[PEFT_TYPE] = BottleneckConfig
+cast(dict[str, type[BaseTuner]], PEFT_TYPE_TO_TUNER_MAPPING)[PEFT_TYPE] = BottleneckModel
+cast(dict[str, str], PEFT_TYPE_TO_PREFIX_MAPPING)[PEFT_TYPE] = PREFIX
 
 __all__ = ["BottleneckConfig", "BottleneckLayer", "BottleneckModel"]

@@ -1,4 +1,4 @@
-"""What describes a bottleneck adapter; it is saved as adapter_config.json."""
+"""The configuration of a bottleneck adapter, saved as adapter_config.json."""
 
 from dataclasses import dataclass, field
 
@@ -19,10 +19,10 @@ class BottleneckConfig(PeftConfig):
         init_std: standard deviation of the normal distribution, cut at two standard deviations, from which both
             weights are drawn (Houlsby et al. 2019, section 3.6, use 0.01); the biases start at 0. A small value makes the
             adapter start near the identity.
-        modules_to_save: names of modules that are trained whole and saved beside the adapters: the head.
+        modules_to_save: names of modules that are fully trained and saved with the adapters: the head.
 
     Raises:
-        ValueError: no target, or a width or deviation that is not positive.
+        ValueError: there is no target, or a width or deviation is not positive.
     """
 
     target_modules: str | None = field(default=None, metadata={"help": "Regular expression of the adapted modules."})
@@ -31,7 +31,7 @@ class BottleneckConfig(PeftConfig):
     init_std: float = field(default=0.01, metadata={"help": "Standard deviation of the initial weights."})
     modules_to_save: list[str] | None = field(default=None, metadata={"help": "Modules trained and saved whole."})
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         self.peft_type = PEFT_TYPE
         if not isinstance(self.target_modules, str) or not self.target_modules:

@@ -1,5 +1,7 @@
 """The adapter itself: a module that returns h + up(f(down(h))), where h is what the wrapped module returns."""
 
+from typing import Any
+
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
@@ -29,7 +31,7 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
         self.update_layer(adapter_name, config, device)
 
     def update_layer(self, adapter_name: str, config: BottleneckConfig, device: torch.device) -> None:
-        """Add the adapter `adapter_name`, drawn anew from torch's random number generator."""
+        """Add the adapter `adapter_name`, initialized from torch's random number generator."""
         down = nn.Linear(config.hidden_size, config.bottleneck, device=device)
         up = nn.Linear(config.bottleneck, config.hidden_size, device=device)
         for linear in (down, up):
@@ -40,7 +42,7 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
         self.feedforward_adapter_up[adapter_name] = up
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
-    def forward(self, *args, **kwargs) -> torch.Tensor:
+    def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         h = self.base_layer(*args, **kwargs)
         if self.disable_adapters:
             return h
@@ -51,11 +53,11 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):
         return h
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Refused: between `down` and `up` stands a nonlinearity, so no weight of the base model can absorb them."""
+        """Refuse: the nonlinearity between `down` and `up` cannot be absorbed by a weight of the base model."""
         raise NotImplementedError(
-            "a bottleneck adapter cannot be merged: gelu stands between its two projections, so it is no linear map "
+            "a bottleneck adapter cannot be merged: with gelu between its two projections it is not a linear map "
             "that a weight of the base model could absorb; keep the adapter (or use LoRA, which merges)"
         )
 
     def unmerge(self) -> None:
-        """Nothing to do: nothing is ever merged."""
+        """Do nothing, since nothing is ever merged."""

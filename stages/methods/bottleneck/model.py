@@ -1,27 +1,28 @@
 """The tuner: puts a `BottleneckLayer` around every target module of a base model."""
 
 import torch
+from peft import PeftConfig
 from peft.tuners.tuners_utils import BaseTuner
 from torch import nn
 
 from stages.methods.bottleneck.config import BottleneckConfig
 from stages.methods.bottleneck.layer import BottleneckLayer
 
-# No module of a base model may contain it: PEFT finds a tuner's weights by this name (MobileBERT, for one, has modules
-# named `bottleneck`).
+# No module name of a base model may contain it: PEFT finds a tuner's weights by it (MobileBERT, for one, has modules named
+# `bottleneck`).
 PREFIX = "feedforward_adapter_"
 
 
 class BottleneckModel(BaseTuner):
-    """PEFT's tuner class for `BottleneckConfig`; made by `get_peft_model`, not by hand."""
+    """PEFT's tuner class for `BottleneckConfig`; created by `get_peft_model`."""
 
     prefix = PREFIX
     tuner_layer_cls = BottleneckLayer
-    target_module_mapping: dict[str, list[str]] = {}
+    target_module_mapping: dict[str, list[str]] = {}  # noqa: RUF012  (as BaseTuner declares it)
 
     def _create_and_replace(
         self,
-        config: BottleneckConfig,
+        config: PeftConfig,
         adapter_name: str,
         target: nn.Module,
         target_name: str,
@@ -29,7 +30,8 @@ class BottleneckModel(BaseTuner):
         current_key: str,
         parameter_name: str | None = None,
     ) -> None:
-        # The target is often a dropout, which has no weights to tell the device by; its neighbours have.
+        assert isinstance(config, BottleneckConfig)
+        # The target is often a dropout, which has no weights that tell the device; its neighbours do.
         device = next(parent.parameters(), torch.empty(0)).device
         if isinstance(target, BottleneckLayer):
             target.update_layer(adapter_name, config, device)

@@ -1,4 +1,4 @@
-"""The stage itself on tiny models: all four files, all keys, and the counted part the same twice."""
+"""The stage on tiny models: all four files, all keys, and the counted numbers the same twice."""
 
 import csv
 import hashlib
@@ -14,12 +14,14 @@ from transformers import BertTokenizerFast
 from stages.benchmark import peak
 from stages.benchmark import stage as benchmark
 from stages.classifier.saving import save_checkpoint
+from stages.methods.method import build
+from stages.methods.registry import method_of
 from stages.project.errors import UserError
 from stages.project.files import write_json
 from stages.project.schema import METHODS
 
 ARMS = ["full", "lora", "lora_merged", "adapter"]
-MACHINE_KEYS = set("device cpu cores threads platform python torch transformers peft load_average".split())
+MACHINE_KEYS = {"device", "cpu", "cores", "threads", "platform", "python", "torch", "transformers", "peft", "load_average"}
 LABELS = ["negative", "positive"]
 CELLS = ["batch_1_length_4", "batch_1_length_8", "batch_2_length_4", "batch_2_length_8"]
 TRAINING_KEYS = {
@@ -50,7 +52,7 @@ def write_split(name: str, lengths: list[int]) -> None:
 
 @pytest.fixture
 def trained(project, with_params):
-    """A project in which all has happened that the stage needs; returns its parameters."""
+    """A project after training; returns its parameters."""
     params = with_params(
         data={"max_length": 16},
         train={"batch_size": 4, "micro_batch_size": 2},
@@ -63,22 +65,22 @@ def trained(project, with_params):
     write_json(Path("data/processed/labels.json"), {"labels": LABELS, "transfer": []})
     write_split("train", [4, 6, 7, 9, 12])
     write_split("test", [5, 8, 6])
-    for name, method in METHODS.items():
-        model = method.build(params, LABELS)
+    for name in METHODS:
+        model = build(method_of(name), params, LABELS)
         torch.manual_seed(1)
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.requires_grad:
                     parameter.add_(0.1 * torch.randn_like(parameter))
         save_checkpoint(model, tokenizer, Path("models", name))
-        # with train.micro_batch_size auto each method may take another
+        # with train.micro_batch_size auto the methods may use different ones
         write_json(Path("metrics/training", f"{name}.json"), {"micro_batch_size": 2 if name == "full" else 4})
     return params
 
 
 @pytest.fixture
 def in_this_process(monkeypatch):
-    """Memory of the steps is read in the test's own process; a fresh one per method has its own test."""
+    """Measures peak memory in the test's own process; test_peak.py tests the new process per method."""
 
     def measure(*arguments):
         return peak._peak_of_steps(*arguments, torch.get_num_threads())
@@ -90,10 +92,11 @@ def read(path: str) -> dict:
     return json.loads(Path(path).read_text())
 
 
+@pytest.mark.slow
 def test_all_files_are_written_and_the_counted_one_is_the_same_twice(trained, in_this_process):
     benchmark.main()
     check_measured(read("metrics/benchmark.json"))
-    check_latency_table(list(csv.DictReader(Path("plots/latency.csv").open())))
+    check_latency_table(list(csv.DictReader(Path("plots/latency.csv").read_text().splitlines())))
     assert Path("plots/latency.png").read_bytes().startswith(b"\x89PNG")
     check_counted(read("metrics/memory.json"), trained)
     first = Path("metrics/memory.json").read_bytes()
@@ -127,8 +130,8 @@ def check_latency_table(rows: list[dict]) -> None:
 def check_counted(memory: dict, params) -> None:
     assert list(memory) == ["full", "lora", "adapter", "lora_merged"]
     assert memory["lora_merged"]["max_abs_logit_difference"] <= memory["lora_merged"]["tolerance"]
-    for method, module in METHODS.items():
-        trainable = [p.numel() for p in module.build(params, LABELS).parameters() if p.requires_grad]
+    for method in METHODS:
+        trainable = [p.numel() for p in build(method_of(method), params, LABELS).parameters() if p.requires_grad]
         assert memory[method]["trainable_parameters"] == sum(trainable)
         assert memory[method]["optimizer_state_bytes"] == 8 * sum(trainable) + 4 * len(trainable)
         weights = next(Path("models", method).glob("*.safetensors"))
@@ -143,13 +146,15 @@ def test_a_length_beyond_the_model_is_refused_before_anything_is_written(trained
     params = trained.model_dump()
     params["benchmark"]["lengths"] = [8, 64]
     Path("params.yaml").write_text(yaml.safe_dump(params))
-    with pytest.raises(UserError, match=r"benchmark.lengths: the model takes at most 32 tokens, received \[64\]"):
+    with pytest.raises(UserError, match=r"benchmark\.lengths: the model accepts at most 32 tokens, received \[64\]"):
         benchmark.main()
     assert not Path("metrics/memory.json").exists()
 
 
 def test_without_the_record_of_a_training_nothing_is_measured(trained):
     Path("metrics/training/lora.json").unlink()
-    with pytest.raises(UserError, match="metrics/training/lora.json: no micro_batch_size .* run the stage train_lora first"):
+    with pytest.raises(
+        UserError, match=r"metrics/training/lora\.json: micro_batch_size cannot be read .* run the stage train_lora first"
+    ):
         benchmark.main()
     assert not Path("metrics/memory.json").exists()

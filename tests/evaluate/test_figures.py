@@ -1,4 +1,4 @@
-"""The figures show the numbers they are given, for odd inputs too, and have the same bytes when drawn again."""
+"""The figures show their numbers, for odd inputs too, and have the same bytes when drawn twice."""
 
 import warnings
 
@@ -68,7 +68,7 @@ def test_the_tradeoff_has_a_bar_and_a_name_per_method_on_a_log_axis():
     (axes,) = FIGURES["tradeoff"]().axes
     assert axes.get_xscale() == "log"
     assert {text.get_color() for text in axes.texts} == {METHOD_COLOURS[m] for m in ("full", "lora", "adapter")}
-    assert any("LoRA\n100,000\n(1.00 %)" == text.get_text() for text in axes.texts)
+    assert "LoRA\n100,000\n(1.00 %)" in [text.get_text() for text in axes.texts]
     bars = {tuple(np.round(bar.lines[2][0].get_segments()[0].ravel(), 6)) for bar in axes.containers}
     ends = [(p["trainable_parameters"], p["f1_low"], p["f1_high"]) for p in points().values()]
     assert bars == {(x, low, x, high) for x, low, high in ends}
@@ -84,7 +84,7 @@ def test_the_tradeoff_is_drawn_for_any_counts_and_an_estimate_outside_its_interv
     assert (tmp_path / "tradeoff.png").read_bytes().startswith(PNG)
 
 
-def test_the_curves_hold_the_data_and_ring_the_epoch_kept():
+def test_the_curves_show_the_data_and_ring_the_epoch_kept():
     quality, loss = FIGURES["learning_curves"]().axes
     lines = {line.get_label(): line for line in quality.lines}
     assert lines["LoRA"].get_ydata() == pytest.approx(curves()["lora"]["f1"])

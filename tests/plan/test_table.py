@@ -1,4 +1,4 @@
-"""The plan of what fits: models without weights take no memory and are predicted like loaded ones."""
+"""The memory plan: models without weights take no memory and have the same prediction as loaded ones."""
 
 import json
 from pathlib import Path
@@ -24,6 +24,7 @@ LABELS = ["negative", "positive"]
 SIZES = {"DistilBERT": 66_362_880, "BERT-base": 109_482_240, "RoBERTa-large": 354_310_144}  # parameters of the encoders
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_encoders_have_their_published_size_and_take_no_memory(project, params, name):
     meter = ResidentMeter()
@@ -34,8 +35,9 @@ def test_published_encoders_have_their_published_size_and_take_no_memory(project
     assert meter.peaks()[""] < encoder  # bytes: a quarter of its weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
-def test_a_model_without_weights_is_predicted_like_the_loaded_one(project, params, method):
+def test_a_model_without_weights_has_the_prediction_of_the_loaded_one(project, params, method):
     inputs = RandomInputs(50, 2, 13, torch.device("cpu"))
     loaded = build(method_of(method), params, LABELS)
     bare = unloaded_model(configurations(BASE_MODEL, [])[OWN], 2, method_of(method), params)
@@ -44,6 +46,7 @@ def test_a_model_without_weights_is_predicted_like_the_loaded_one(project, param
         assert predict_training_memory(bare, *arguments) == predict_training_memory(loaded, *arguments)
 
 
+@pytest.mark.slow
 def test_the_stage_writes_a_row_for_each_case(project, with_params):
     Path("params.yaml").write_text(
         yaml.safe_dump(
@@ -66,14 +69,14 @@ def test_the_stage_writes_a_row_for_each_case(project, with_params):
     assert Path("metrics/memory_plan.csv").read_bytes() == first
 
 
-def test_texts_are_no_longer_than_a_model_takes(project, with_params):
+def test_texts_are_no_longer_than_a_model_accepts(project, with_params):
     params = with_params(data={"max_length": 1024}, train={"batch_size": 2, "micro_batch_size": "auto"})
     row = dict(zip(plan.COLUMNS, plan.plan(plan.Case(OWN, "lora", False, False), params, 2), strict=True))
     assert row["length"] == 32  # the tiny encoder has 32 positions
     assert row["micro_batch_size"] == 2
 
 
-def test_what_a_family_cannot_do_is_left_out():
+def test_checkpointing_is_left_out_where_a_family_does_not_support_it():
     cases = plan.cases_for({"albert": AlbertConfig(), "bert": BertConfig()})
     assert [case.checkpointing for case in cases if case.model == "albert"] == [False] * 6
     assert sum(case.checkpointing for case in cases if case.model == "bert") == 6

@@ -1,4 +1,4 @@
-"""The stage itself on tiny models saved and loaded again: it scores what the saved weights predict."""
+"""The stage on tiny saved models: it scores what the saved weights predict."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ LABELS = ["negative", "positive"]
 
 
 def write_split(name: str, rows: int, seed: int) -> tuple[list[list[int]], np.ndarray]:
-    """A tokenized split of random texts of 4 to 11 tokens; returns their ids and labels."""
+    """Write a tokenized split of random texts of 4 to 11 tokens; return their ids and labels."""
     generator = np.random.default_rng(seed)
     ids = [[2, *generator.integers(5, 50, generator.integers(2, 10)).tolist(), 3] for _ in range(rows)]
     labels = generator.integers(0, 2, rows)
@@ -43,15 +43,15 @@ def write_split(name: str, rows: int, seed: int) -> tuple[list[list[int]], np.nd
 
 
 def logits_of(model: torch.nn.Module, ids: list[list[int]]) -> np.ndarray:
-    """Logits (N, 2) of the model in memory, one text at a time and so without padding."""
+    """Return the logits (N, 2) of the model in memory, one text at a time and so without padding."""
     with torch.inference_mode():
         return np.concatenate([model(input_ids=torch.tensor([row])).logits.numpy() for row in ids])
 
 
 def save_method(method: str, params, tokenizer, ids: list[list[int]]) -> torch.nn.Module:
-    """Save the method with weights moved away from their start, and what its training would have recorded.
+    """Save the method with weights different from their initial ones, and what its training would have recorded.
 
-    The bias of the head is set so that half of the texts `ids` fall into either class.
+    The bias of the head is set so that half of the texts `ids` fall into each class.
     """
     model = build(method_of(method), params, LABELS)
     torch.manual_seed(len(method))
@@ -94,6 +94,7 @@ def trained(project, params):
     return {method: save_method(method, params, tokenizer, data["test"][0]) for method in METHODS}, data
 
 
+@pytest.mark.slow
 def test_the_saved_models_are_scored_as_the_ones_in_memory(trained, capsys):
     models, data = trained
     evaluate.main()
@@ -111,7 +112,7 @@ def test_the_saved_models_are_scored_as_the_ones_in_memory(trained, capsys):
         size = Path(f"models/{method}").glob("*.safetensors")
         assert m["checkpoint_mib"] == pytest.approx(sum(path.stat().st_size for path in size) / 2**20, abs=1e-4)
         all_predictions.add(tuple(predictions))
-    assert len(all_predictions) == 3  # models that differ, else the comparison above says little
+    assert len(all_predictions) == 3  # the models differ, else the comparison above says little
     shown = capsys.readouterr().out
     assert "LoRA on the test set" in shown and "checkpoint MiB" in shown
 
@@ -123,10 +124,10 @@ def test_a_missing_training_record_is_named_before_anything_is_predicted(trained
         evaluate.main()
 
 
-def test_a_model_of_other_classes_is_refused(trained):
+def test_a_model_with_a_different_number_of_classes_is_refused(trained):
     content = {"labels": [*LABELS, "neutral"], "transfer": []}
     write_json(Path("data/processed/labels.json"), content)
-    with pytest.raises(UserError, match=r"models/full: a model of 2 classes.*the data has 3.*train_full"):
+    with pytest.raises(UserError, match=r"models/full: the model has 2 classes.*the data has 3.*train_full"):
         evaluate.main()
 
 
@@ -137,6 +138,6 @@ def test_logits_that_are_not_finite_are_refused(value):
         evaluate.classes_of(logits, 2, "lora")
 
 
-def test_the_class_is_the_largest_logit_and_the_first_of_equal_ones():
+def test_the_class_is_that_of_the_largest_logit_and_the_first_of_equal_ones():
     logits = np.array([[0.1, 0.2, 0.0], [3.0, 3.0, 1.0]], dtype=np.float32)
     assert evaluate.classes_of(logits, 3, "full").tolist() == [1, 0]

@@ -1,4 +1,4 @@
-"""The figure shows every ratio with its interval, one panel per batch size, and is the same file every time."""
+"""The figure shows every ratio with its interval, one panel per batch size, and has the same bytes every time."""
 
 import pytest
 

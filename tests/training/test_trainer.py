@@ -19,6 +19,8 @@ LABELS = np.array([0] * 6 + [1] * 3 + [2] * 1)
 
 def test_balanced_weights_give_every_class_the_same_share_and_a_row_the_mean_weight_1():
     weights = balanced_class_weights(LABELS, 3).numpy()
+    assert weights.dtype == np.float32
+    np.testing.assert_array_equal(weights, (10 / (3 * np.bincount(LABELS))).astype(np.float32))  # N / (K n_k), to the bit
     np.testing.assert_allclose(np.bincount(LABELS) * weights, 10 / 3, rtol=1e-6)
     assert weights[LABELS].mean() == pytest.approx(1)
 

@@ -1,0 +1,134 @@
+"""What a model card is computed from: the files that the stages left, and the parameters with which they were made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stages.export.parameters import parameters_as_made
+from stages.export.terms import BaseFacts, read_base_facts
+from stages.project.errors import UserError
+from stages.project.files import content_hash, read_json
+from stages.project.paths import BASE_MODEL, LEARNING_CURVES, METRICS, PROVENANCE, TRAINING_METRICS
+from stages.project.schema import Params
+
+SPLITS = ("train", "validation", "test")
+SCORES = {"accuracy": "accuracy", "precision": "macro precision", "recall": "macro recall", "f1": "macro F1"}
+INTERVAL = ("f1_low", "f1_high")
+TRAINING = (
+    *("best_epoch", "epochs_trained", "learning_rate", "micro_batch_size", "processes", "total_parameters"),
+    *("trainable_parameters", "trainable_body_parameters", "trainable_head_parameters", "trainable_percent"),
+)
+
+
+@dataclass(frozen=True)
+class TestScores:
+    """What `evaluate` measured.
+
+    Attributes:
+        metrics: `SCORES` and `INTERVAL` on the test set (scalars in 0..1).
+        transfer: macro F1 by transfer set.
+        rows: of the test set, if known.
+    """
+
+    __test__ = False  # not a test class, whatever pytest makes of the name
+    metrics: dict[str, float]
+    transfer: dict[str, float]
+    rows: int | None
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """Everything that the card of one method says.
+
+    Attributes:
+        params: the parameters with which data and model were made.
+        labels: the K class names in order of index.
+        training: the numbers `TRAINING` of metrics/training/{method}.json.
+        validation: `SCORES` of the kept epoch (scalars in 0..1).
+        rows: by split, how many rows each class has, shape (K,); a split that metrics/data.json does not count is missing.
+        base: what the base model's own card says.
+        test: None if these very weights were not evaluated.
+    """
+
+    method: str
+    params: Params
+    labels: list[str]
+    training: dict[str, Any]
+    validation: dict[str, float]
+    rows: dict[str, list[int]]
+    base: BaseFacts
+    test: TestScores | None
+
+
+def read_card_facts(folder: Path) -> CardFacts:
+    """Return what the card of the checkpoint `folder` (models/{method}) says.
+
+    Raises:
+        UserError: the training left no record, or one of different weights or data; the message names the command that
+            makes it.
+    """
+    method = folder.name
+    try:
+        record = read_json(PROVENANCE / f"train_{method}.json")
+        made, inputs = record["outputs"][folder.as_posix()], dict(record["inputs"])
+        summary = read_json(TRAINING_METRICS / f"{method}.json")
+        training = {key: summary[key] for key in TRAINING}
+        kept = pd.read_csv(LEARNING_CURVES / f"{method}.csv").set_index("epoch").loc[training["best_epoch"]]
+        validation = {score: float(kept[score]) for score in SCORES}
+        id2label = read_json(folder / "config.json")["id2label"]
+        labels = [id2label[str(index)] for index in range(len(id2label))]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder}: what its training recorded cannot be read ({type(error).__name__}: {error}); `dvc repro train_{method}` "
+            "writes it with the weights"
+        ) from None
+    _check_same(folder, made, inputs)
+    test = read_test_scores(folder)
+    params = parameters_as_made(method, evaluated=test is not None)
+    return CardFacts(method, params, labels, training, validation, rows_by_class(labels), read_base_facts(BASE_MODEL), test)
+
+
+def _check_same(folder: Path, made: str, inputs: Mapping[str, str]) -> None:
+    """Refuse facts that are not about the weights in `folder`. Data that are not here, only the weights, are no contradiction."""
+    again = f"`dvc repro -f -s train_{folder.name}` trains and records it again"
+    if made != content_hash(folder):
+        raise UserError(f"{folder}: metrics/provenance/train_{folder.name}.json is about different weights; {again}")
+    for name, recorded in inputs.items():
+        path = Path(name)
+        if name.startswith(("data/", "models/")) and path.exists() and content_hash(path) != recorded:
+            raise UserError(f"{folder}: {name} is not what it was trained on, so its card would be wrong; {again}")
+
+
+def rows_by_class(labels: list[str]) -> dict[str, list[int]]:
+    """Rows of each class in the splits, as metrics/data.json counts them."""
+    try:
+        data = read_json(METRICS / "data.json")
+    except (OSError, ValueError):
+        return {}
+    keys = {split: [f"{split}_rows_{label}" for label in labels] for split in SPLITS}
+    return {split: [data[key] for key in names] for split, names in keys.items() if all(key in data for key in names)}
+
+
+def read_test_scores(folder: Path) -> TestScores | None:
+    """Return the test scores of the model in `folder` (models/{method}), or None if there are none of these very weights.
+
+    metrics/{method}.json does not say which weights it is about; metrics/provenance/evaluate.json has the hash of the folder
+    that was evaluated, and that of the metrics.
+    """
+    path = METRICS / f"{folder.name}.json"
+    try:
+        record = read_json(PROVENANCE / "evaluate.json")
+        if record["inputs"][folder.as_posix()] != content_hash(folder) or record["outputs"][path.as_posix()] != content_hash(
+            path
+        ):
+            return None
+        found = read_json(path)
+        metrics = {key: float(found[key]) for key in (*SCORES, *INTERVAL)}
+        rows = read_json(METRICS / "data.json").get("test_rows")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    names = (key.removeprefix("transfer_").removesuffix("_f1") for key in found if key.startswith("transfer_"))
+    return TestScores(metrics, {name: found[f"transfer_{name}_f1"] for name in names}, rows)

@@ -1,0 +1,83 @@
+"""The parameters with which data, models and scores were made, which params.yaml may no longer hold."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from stages.project.errors import UserError
+from stages.project.parameters import known_keys, load_params
+from stages.project.paths import METRICS, TRAINING_METRICS
+from stages.project.schema import Params
+
+LOCK = Path("dvc.lock")
+
+
+def parameters_as_made(method: str, evaluated: bool) -> Params:
+    """Return the parameters with which DVC ran the stages that led to models/{method}; params.yaml may have changed since.
+
+    They are read from dvc.lock. Where it does not record a stage, or not the run that left the file here (the stage was run
+    without DVC), they are those in params.yaml, and a printed line says so.
+
+    Raises:
+        UserError: the two contradict each other.
+    """
+    left: dict[str, Path | None] = {"evaluate": METRICS / f"{method}.json"} if evaluated else {}
+    # where two stages read the same parameter, the value of the later one in this order counts
+    left |= {"fetch": None, "prepare": METRICS / "data.json", f"train_{method}": TRAINING_METRICS / f"{method}.json"}
+    stages = _locked_stages()
+    recorded: dict[str, Any] = {}
+    unrecorded = []
+    for stage, path in left.items():
+        found = _recorded_parameters(stages.get(stage), path)
+        recorded.update(found or {})
+        if found is None:
+            unrecorded.append(stage)
+    if unrecorded:
+        print(f"models/{method}: {LOCK} does not record {', '.join(unrecorded)}; the card quotes params.yaml as it is now")
+    content = load_params().model_dump()
+    for key in known_keys(Params):
+        if key in recorded:
+            *sections, name = key.split(".")
+            block = content
+            for section in sections:
+                block = block[section]
+            block[name] = recorded[key]
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise UserError(
+            f"models/{method}: {LOCK} and params.yaml contradict: {place}: {fault['msg']}; `dvc repro` makes them agree"
+        ) from None
+
+
+def _locked_stages() -> dict[str, Any]:
+    try:
+        return dict(yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"])
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return {}
+
+
+def _recorded_parameters(stage: Any, path: Path | None) -> dict[str, Any] | None:
+    """Return the parameters of a stage of dvc.lock by dotted name, or None unless `path` is as that run left it."""
+    try:
+        if path:
+            hashes = {out["path"]: out["md5"] for out in stage["outs"]}
+            if hashes[path.as_posix()] != hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest():
+                return None
+        return dict(_leaves(stage["params"]["params.yaml"]))
+    except (OSError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _leaves(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in section.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,50 @@
+"""What the card is computed from: facts about other weights or other data are refused, not shown."""
+
+from pathlib import Path
+
+import pytest
+
+from stages.export.facts import read_card_facts
+from stages.project.errors import UserError
+from stages.project.paths import LEARNING_CURVES, PROVENANCE, TRAINING_METRICS
+from tests.checkpoints import LABELS, ROWS, VALIDATION, make_checkpoint
+
+
+@pytest.fixture
+def checkpoint(project, params) -> Path:
+    return make_checkpoint("lora", params)
+
+
+def test_facts_are_those_that_the_stages_left(checkpoint, params):
+    facts = read_card_facts(checkpoint)
+    assert (facts.labels, facts.rows, facts.params) == (LABELS, ROWS, params)
+    assert facts.validation == VALIDATION and facts.training["best_epoch"] == 2  # of the kept epoch
+    assert (facts.base.license, facts.test) == ("mit", None)
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(UserError) as error:
+        read_card_facts(folder)
+    assert "\n" not in str(error.value) and str(error.value).startswith("models/lora: ")
+    return str(error.value)
+
+
+def test_a_training_that_recorded_nothing_is_named_with_its_command(checkpoint):
+    for missing in (TRAINING_METRICS / "lora.json", LEARNING_CURVES / "lora.csv", PROVENANCE / "train_lora.json"):
+        content = missing.read_bytes()
+        missing.unlink()
+        message = refused(checkpoint)
+        assert "cannot be read (FileNotFoundError" in message and missing.name in message and "`dvc repro train_lora`" in message
+        missing.write_text("{}")
+        assert "cannot be read (" in refused(checkpoint)
+        missing.write_bytes(content)
+
+
+def test_a_record_of_other_weights_or_data_is_refused(checkpoint):
+    weights = checkpoint / "adapter_model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert "metrics/provenance/train_lora.json is about different weights; `dvc repro -f -s train_lora`" in refused(checkpoint)
+    weights.write_bytes(content)
+    Path("models/base/vocab.txt").write_text("another\n")
+    assert "models/base is not what it was trained on" in refused(checkpoint)
