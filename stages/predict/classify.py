@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from transformers import PreTrainedConfig
 
 from stages.classifier.families import family_of
 from stages.classifier.faster.allocator import keep_freed_memory
@@ -53,6 +54,7 @@ class Classifier:
         self.tokenizer = load_tokenizer(folder)
         self.collator = make_collator(self.tokenizer)
         config = self.model.config
+        assert isinstance(config, PreTrainedConfig)  # torch types every attribute of a module as a tensor or a module
         self.names = [config.id2label[index] for index in range(config.num_labels)]
         # a tokenizer saved without a limit reports a number larger than any encoder takes
         self.max_length = min(self.tokenizer.model_max_length, family_of(config.model_type).longest_input(config))

@@ -102,8 +102,8 @@ def opened_texts(arguments: argparse.Namespace) -> Iterator[tuple[Iterator[str],
         UserError: they cannot be read, or a CSV file was given without a column.
     """
     if arguments.texts:
-        texts = checked_arguments(arguments.texts)
-        yield iter(texts), len(texts)
+        given = checked_arguments(arguments.texts)
+        yield iter(given), len(given)
     elif arguments.file:
         if arguments.file.suffix.lower() == ".csv" and arguments.text_column is None:
             raise UserError(f"{arguments.file}: which column contains the texts? name it with --text-column")
