@@ -18,6 +18,7 @@ from tests.clone import Project, make_project
 from tests.imports import ROOT
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers read the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run fast tests first, and all tests that share the finished pipeline in one worker, so that it is made once."""
     for item in items:

@@ -121,7 +121,7 @@ def test_a_hostile_pickle_is_never_loaded(project, tmp_path):
         (folder / name).write_bytes(hostile)
     with pytest.raises(UserError, match="weights could not be loaded"):
         load_base_model(LABELS, 0)
-    with pytest.raises(UserError, match=r"no \*\.safetensors, it holds .*pytorch_model\.bin"):
+    with pytest.raises(UserError, match=r"no \*\.safetensors, it contains .*pytorch_model\.bin"):
         copy_model(folder, tmp_path)
     assert not mark.exists()
     pickle.loads(hostile)
