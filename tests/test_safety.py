@@ -83,6 +83,7 @@ def no_pickle(monkeypatch):
     monkeypatch.setattr(torch, "load", refuse)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_training_resuming_and_loading_unpickle_nothing(project, params, method, no_pickle, monkeypatch, capsys):
     prepare(project)

@@ -53,6 +53,7 @@ def test_the_matrix_shows_counts_and_row_percent_on_a_fixed_scale():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["negative", "positive"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_classes", [1, 7, 30, 60])
 def test_matrices_of_any_size_with_empty_classes_and_odd_names_are_drawn(num_classes, tmp_path):
     matrix = np.arange(num_classes**2).reshape(num_classes, num_classes)

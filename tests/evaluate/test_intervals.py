@@ -26,6 +26,7 @@ def labelled_predictions(draw):
     return num_classes, draw(column), draw(column), draw(column)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(labelled_predictions())
 def test_macro_f1_from_counts_is_that_of_scikit_learn(case):

@@ -13,6 +13,8 @@ from stages.evaluate.intervals import Bootstrap
 from stages.evaluate.output import write_evaluation
 from stages.evaluate.results import Predicted
 
+pytestmark = pytest.mark.slow  # each test draws all figures
+
 METHODS = ("full", "lora", "adapter")
 CLASSES = ["negative", "positive"]
 KEYS = [

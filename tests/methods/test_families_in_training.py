@@ -141,6 +141,7 @@ def test_the_table_says_where_the_library_has_no_gradient_checkpointing(name):
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "method"), [("albert", "adapter"), ("modernbert", "full"), ("deberta-v3", "full")])
 def test_training_memory_can_be_predicted(name, method, without_dropout):
     """Of those whose layers run several times or whose masks and positions are not BERT's."""

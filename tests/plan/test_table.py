@@ -69,6 +69,7 @@ def test_the_stage_writes_a_row_for_each_case(project, with_params):
     assert Path("metrics/memory_plan.csv").read_bytes() == first
 
 
+@pytest.mark.slow
 def test_texts_are_no_longer_than_a_model_accepts(project, with_params):
     params = with_params(data={"max_length": 1024}, train={"batch_size": 2, "micro_batch_size": "auto"})
     row = dict(zip(plan.COLUMNS, plan.plan(plan.Case(OWN, "lora", False, False), params, 2), strict=True))

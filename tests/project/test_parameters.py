@@ -231,6 +231,7 @@ def file(tmp_path_factory):
     return tmp_path_factory.mktemp("params") / "params.yaml"
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(content=mutated())
 def test_any_change_is_accepted_as_given_or_refused_in_one_message(file, content):
@@ -245,6 +246,7 @@ def test_the_changes_are_not_all_refused(file):
         assert check(file)
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     start=st.integers(0, 2700),
