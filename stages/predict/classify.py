@@ -55,7 +55,8 @@ class Classifier:
         self.collator = make_collator(self.tokenizer)
         config = self.model.config
         assert isinstance(config, PreTrainedConfig)  # torch types every attribute of a module as a tensor or a module
-        self.names = [config.id2label[index] for index in range(config.num_labels)]
+        names = {int(index): name for index, name in (config.id2label or {}).items()}
+        self.names = [names[index] for index in range(len(names))]
         # a tokenizer saved without a limit reports a number larger than any encoder takes
         self.max_length = min(self.tokenizer.model_max_length, family_of(config.model_type).longest_input(config))
 
