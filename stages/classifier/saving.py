@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from stages.classifier.quiet import quiet_libraries
 from stages.project.errors import UserError
-from stages.project.files import replaced_folder, sha256_of, write_json
+from stages.project.files import read_json, replaced_folder, sha256_of, write_json
 
 BASE_RECORD = "base_model.json"
 
@@ -60,3 +60,13 @@ def _truncating_to(tokenizer: PreTrainedTokenizerBase, max_length: int | None) -
 def weights_sha256(folder: Path) -> str:
     """SHA-256 of the safetensors weights in `folder`; of their concatenation in order of name where there are several."""
     return sha256_of(*sorted(folder.glob("*.safetensors")))
+
+
+def saved_labels(folder: Path) -> list[str]:
+    """Return the K class names of the checkpoint in `folder`, in order of index, from its config.json.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: the file is missing or damaged.
+    """
+    id2label = read_json(folder / "config.json")["id2label"]
+    return [id2label[str(index)] for index in range(len(id2label))]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from stages.classifier.saving import saved_labels
 from stages.export.parameters import parameters_as_made
 from stages.export.terms import BaseFacts, read_base_facts
 from stages.project.errors import UserError
@@ -78,23 +79,23 @@ def read_card_facts(folder: Path) -> CardFacts:
         training = {key: summary[key] for key in TRAINING}
         kept = pd.read_csv(LEARNING_CURVES / f"{method}.csv").set_index("epoch").loc[training["best_epoch"]]
         validation = {score: float(kept[score]) for score in SCORES}
-        id2label = read_json(folder / "config.json")["id2label"]
-        labels = [id2label[str(index)] for index in range(len(id2label))]
+        labels = saved_labels(folder)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{folder}: what its training recorded cannot be read ({type(error).__name__}: {error}); `dvc repro train_{method}` "
             "writes it with the weights"
         ) from None
-    _check_same(folder, made, inputs)
-    test = read_test_scores(folder)
+    weights = content_hash(folder)
+    _check_same(folder, weights, made, inputs)
+    test = read_test_scores(folder, weights)
     params = parameters_as_made(method, evaluated=test is not None)
     return CardFacts(method, params, labels, training, validation, rows_by_class(labels), read_base_facts(BASE_MODEL), test)
 
 
-def _check_same(folder: Path, made: str, inputs: Mapping[str, str]) -> None:
+def _check_same(folder: Path, weights: str, made: str, inputs: Mapping[str, str]) -> None:
     """Refuse facts that are not about the weights in `folder`. Data that are not here, only the weights, are no contradiction."""
     again = f"`dvc repro -f -s train_{folder.name}` trains and records it again"
-    if made != content_hash(folder):
+    if made != weights:
         raise UserError(f"{folder}: metrics/provenance/train_{folder.name}.json is about different weights; {again}")
     for name, recorded in inputs.items():
         path = Path(name)
@@ -112,18 +113,19 @@ def rows_by_class(labels: list[str]) -> dict[str, list[int]]:
     return {split: [data[key] for key in names] for split, names in keys.items() if all(key in data for key in names)}
 
 
-def read_test_scores(folder: Path) -> TestScores | None:
+def read_test_scores(folder: Path, weights: str) -> TestScores | None:
     """Return the test scores of the model in `folder` (models/{method}), or None if there are none of these very weights.
 
     metrics/{method}.json does not say which weights it is about; metrics/provenance/evaluate.json has the hash of the folder
     that was evaluated, and that of the metrics.
+
+    Args:
+        weights: the hash of `folder`.
     """
     path = METRICS / f"{folder.name}.json"
     try:
         record = read_json(PROVENANCE / "evaluate.json")
-        if record["inputs"][folder.as_posix()] != content_hash(folder) or record["outputs"][path.as_posix()] != content_hash(
-            path
-        ):
+        if (record["inputs"][folder.as_posix()], record["outputs"][path.as_posix()]) != (weights, content_hash(path)):
             return None
         found = read_json(path)
         metrics = {key: float(found[key]) for key in (*SCORES, *INTERVAL)}

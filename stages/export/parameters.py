@@ -1,7 +1,6 @@
 """The parameters with which data, models and scores were made, which params.yaml may no longer hold."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from stages.project.errors import UserError
-from stages.project.parameters import known_keys, load_params
+from stages.project.parameters import known_keys, leaf_values, load_params
 from stages.project.paths import METRICS, TRAINING_METRICS
 from stages.project.schema import Params
 
@@ -70,14 +69,6 @@ def _recorded_parameters(stage: Any, path: Path | None) -> dict[str, Any] | None
             hashes = {out["path"]: out["md5"] for out in stage["outs"]}
             if hashes[path.as_posix()] != hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest():
                 return None
-        return dict(_leaves(stage["params"]["params.yaml"]))
+        return leaf_values(stage["params"]["params.yaml"])
     except (OSError, KeyError, TypeError, AttributeError):
         return None
-
-
-def _leaves(section: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in section.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-from huggingface_hub.repocard import REGEX_YAML_BLOCK
-
-from stages.presentation.markdown import plain
+from stages.presentation.markdown import front_matter, plain
 from stages.project.schema import Params
 
 EMBEDDED_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -32,14 +29,12 @@ class BaseFacts:
 def read_front_matter(card: Path) -> dict[str, Any]:
     """Return the front matter of a model card, {} if there is no card or none that can be read.
 
-    `ModelCard.load` finds it in the same way, but warns of a card without one and raises many kinds of errors for a damaged one.
+    `ModelCard.load` would warn of a card without one and raises many kinds of errors for a damaged one.
     """
     try:
-        match = REGEX_YAML_BLOCK.search(card.read_text(encoding="utf-8-sig"))
-        content = yaml.safe_load(match[2]) if match else None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):  # ValueError: not UTF-8, or a date that cannot be
+        return front_matter(card.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 def read_base_facts(folder: Path) -> BaseFacts:

@@ -13,7 +13,7 @@ from stages.classifier.config import read_config
 from stages.classifier.faster.apply import accelerate
 from stages.classifier.loading import load_base_model, load_classifier
 from stages.classifier.quiet import quiet_libraries
-from stages.classifier.saving import BASE_RECORD, weights_sha256
+from stages.classifier.saving import BASE_RECORD, saved_labels, weights_sha256
 from stages.project.errors import UserError
 from stages.project.files import read_json
 
@@ -53,8 +53,7 @@ def _load_peft(folder: Path) -> PeftModel:
     again = f"train it again: dvc repro train_{folder.name}"
     try:
         record = read_json(folder / BASE_RECORD)
-        id2label = read_json(folder / "config.json")["id2label"]
-        labels = [id2label[str(index)] for index in range(len(id2label))]
+        labels = saved_labels(folder)
         base, expected = Path(record["path"]), record["weights_sha256"]
         saved = set(safe_open(folder / "adapter_model.safetensors", framework="pt").keys())
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:

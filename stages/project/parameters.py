@@ -1,7 +1,7 @@
 """Read params.yaml into `Params`, or refuse it with one message that lists every fault."""
 
 import reprlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,14 @@ def _fault(entry: ErrorDetails) -> str:
     if entry["type"] == "value_error":  # a contradiction, whose message already quotes what was received
         return f"{place}: {message}"
     return f"{place}: {message[0].lower()}{message[1:]}, received {SHORT.repr(entry['input'])}"
+
+
+def leaf_values(block: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values in `block` and the blocks in it by dotted name."""
+    found: dict[str, Any] = {}
+    for key, value in block.items():
+        found |= leaf_values(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return found
 
 
 def known_keys(section: type[BaseModel], prefix: str = "") -> list[str]:

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 
+from stages.project.parameters import leaf_values
 from stages.project.schema import Params
 
 # these change how a training is computed, and so its rounding, but not what is computed
@@ -32,15 +32,8 @@ def setting(params: Params, without: tuple[str, ...] = ()) -> str:
     for block in ("data", "model"):
         others = {"csv", "hub", "local"} - {chosen[block]["source"]}
         chosen[block] = {key: value for key, value in chosen[block].items() if key not in others}
-    leaves = {place: value for place, value in _leaves(chosen).items() if not _is_below(place, HOW + without)}
+    leaves = {place: value for place, value in leaf_values(chosen).items() if not _is_below(place, HOW + without)}
     return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _leaves(block: Mapping, prefix: str = "") -> dict:
-    found: dict[str, object] = {}
-    for key, value in block.items():
-        found |= _leaves(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-    return found
 
 
 def _is_below(place: str, names: tuple[str, ...]) -> bool:

@@ -165,9 +165,11 @@ class FineTuningTrainer(Trainer):
         self.resumption.restore_weights()
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if checkpoint is not None and self.resumption is not None:
+        if checkpoint is not None:
+            assert self.resumption is not None
             self.resumption.restore_optimizer()
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
-        if checkpoint is not None and self.resumption is not None:
+        if checkpoint is not None:
+            assert self.resumption is not None
             self.resumption.restore_random_state()

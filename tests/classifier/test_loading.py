@@ -8,17 +8,10 @@ from safetensors.torch import load_file, save_file
 from transformers import GPT2Config
 
 from stages.classifier.loading import load_base_model
-from stages.project.errors import UserError
+from tests.refusals import refused
 
 LABELS = ["negative", "positive"]
 BASE = Path("models/base")
-
-
-def refused(call, *arguments) -> str:
-    with pytest.raises(UserError) as error:
-        call(*arguments)
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 def edit_config(**values) -> None:

@@ -12,33 +12,13 @@ from sklearn.metrics import f1_score
 from stages.evaluate.intervals import Bootstrap
 from stages.evaluate.output import write_evaluation
 from stages.evaluate.results import Predicted
+from tests.metric_keys import metric_keys
 
 pytestmark = pytest.mark.slow  # each test draws all figures
 
 METHODS = ("full", "lora", "adapter")
 CLASSES = ["negative", "positive"]
-KEYS = [
-    "accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "f1_low",
-    "f1_high",
-    "f1_minus_full",
-    "f1_minus_full_low",
-    "f1_minus_full_high",
-    "transfer_products_f1",
-    "transfer_tweets_f1",
-    "trainable_parameters",
-    "trainable_body_parameters",
-    "trainable_head_parameters",
-    "total_parameters",
-    "trainable_percent",
-    "checkpoint_mib",
-    "epochs_trained",
-    "best_epoch",
-    "mcnemar_p",
-]
+KEYS = metric_keys("products", "tweets")
 FILES = {
     *(f"metrics/{method}.json" for method in METHODS),
     *(f"reports/{method}.txt" for method in METHODS),

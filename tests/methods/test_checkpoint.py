@@ -13,19 +13,12 @@ from stages.classifier.saving import BASE_RECORD, save_checkpoint
 from stages.methods.checkpoint import load_checkpoint
 from stages.methods.method import build
 from stages.methods.registry import method_of
-from stages.project.errors import UserError
 from stages.project.schema import METHODS
 from stages.regularization.mixout import apply_mixout
+from tests.refusals import refused
 
 LABELS = ["negative", "positive"]
 BASE = Path("models/base")
-
-
-def refused(call, *arguments) -> str:
-    with pytest.raises(UserError) as error:
-        call(*arguments)
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 def write_vocabulary() -> None:
