@@ -4,9 +4,9 @@ A *part* is a split (train, validation, test) or, with the embedded data, a tran
 Numbers are counts of rows unless the name says otherwise; a share is between 0 and 1. Keys, in this order:
 
 - `warnings`: plain sentences, those that the stage printed; [] if there is nothing to say.
-- `rows_read`, then `dropped_{rule}`: rows_read = all dropped + rows of the splits. Rules: `empty`; `near_tie` (embedded data only);
-  `missing` (a row without text or label, where data.csv.missing is drop; CSV and JSON lines only); `conflicting`; `duplicate`;
-  `in_other_split` (only if splits were given); `rare_class`; `limit`.
+- `rows_read`, then `dropped_{rule}`: rows_read = all dropped + rows of the splits. Rules: `empty`; `near_tie` (embedded data only); `missing` (a row
+  without text or label; only where data.csv.missing is drop); `conflicting`; `duplicate`; `in_other_split` (only if splits were
+  given); `rare_class`; `limit`.
 - `{part}_rows`, `{part}_majority_percent` (share of its largest class in percent), `{part}_truncated_share`,
   `{part}_unknown_token_share` (unknown tokens among the tokens that are not special, after truncation),
   `{part}_distinct_encodings` (different sequences of token ids after truncation; at most {part}_rows).
@@ -16,7 +16,7 @@ Numbers are counts of rows unless the name says otherwise; a share is between 0 
 - `transfer_{name}_rows_read`, `transfer_{name}_dropped_{rule}` (also `in_main`), ... : the same for each transfer set.
 - `classes`: a list with one object per class, in the order of class indices: {"name": "negative", "train": 3552, ...}: its rows
   in each part. A list, so that data with many classes do not fill the table of `dvc metrics show` with columns.
-- `rare_classes`: a list of {"name", "rows"}: the classes that data.rare_classes dropped or merged, rows after cleaning; [] if none.
+- `rare_classes`: a list of {"name", "rows"}: the classes that data.rare_classes dropped or merged, and their rows after cleaning.
 - `source`: where the rows come from: {"source": "csv", "path": "mine.csv", "files": [{"path", "sha256"}], "parameters": {...}}.
   `path` is data.csv.path, the data set of the Hub with its commit, or null; `files` are the files of data/raw that were read
   (copied byte for byte from yours); `parameters` are seed and those of `data` that count, by dotted name (columns, limit, ...).
@@ -26,7 +26,8 @@ Example, shortened:
     {"warnings": ["In test, 12 % of the texts are longer than data.max_length (128 tokens); only their beginnings are read."],
      "rows_read": 240, "dropped_empty": 0, "dropped_conflicting": 0, "dropped_duplicate": 0, "dropped_rare_class": 0,
      "dropped_limit": 0, "train_rows": 168, "train_majority_percent": 50.0, "train_truncated_share": 0.0,
-     "train_unknown_token_share": 0.0, "train_distinct_encodings": 168, ..., "token_length_p50": 14, ..., "truncated_percent": 1.2,
+     "train_unknown_token_share": 0.0, "train_distinct_encodings": 168, ..., "token_length_p50": 14, ...,
+     "truncated_percent": 1.2,
      "leaking_rows_after_truncation": {"train_validation": 0, "train_test": 0, "validation_test": 0},
      "classes": [{"name": "negative", "train": 84, "validation": 12, "test": 24}, ...], "rare_classes": [],
      "source": {"source": "csv", "path": "examples/reviews.csv",

@@ -15,15 +15,15 @@ import numpy as np
 import pyarrow as pa
 
 from stages.classifier.splits import SPLITS
+from stages.prepare.labels import check_labels
 from stages.prepare.rows import Row
 from stages.prepare.store import StoredRows
 from stages.prepare.user_csv import Record, read_csv
 from stages.project.errors import UserError
 from stages.project.schema import DataParams
-from stages.texts.csv_table import short
+from stages.texts.normal_form import normalise
 
 CSV_FILE = "reviews.csv"
-MANY_CLASSES = 20
 
 
 class Given(NamedTuple):
@@ -52,9 +52,13 @@ def read_given(folder: Path, params: DataParams, store: Path) -> Given:
     index: dict[str, int] = {}  # in order of first occurrence
     found: set[str] = set()
     rows = StoredRows(store, _rows(files, params, index, found))
-    names = sort_labels(set(index)) if declared is None else [name for name in dict.fromkeys(declared) if name in index]
-    column = f"data.{params.source}.label_column"
-    _check_classes(files["train"], column, getattr(params, params.source).label_column, names, rows.read)
+    names = (
+        sort_labels(set(index))
+        if declared is None
+        else [name for name in dict.fromkeys(map(normalise, declared)) if name in index]
+    )
+    key, column = f"data.{params.source}.label_column", getattr(params, params.source).label_column
+    check_labels(files["train"], key, column, names, rows.read, len(np.unique(rows.keys)))
     if "train" not in found:
         raise UserError(f"{files['train']}: no row has train in column {params.csv.split_column!r}; some must, all methods train")
     position = {name: i for i, name in enumerate(names)}
@@ -69,7 +73,7 @@ def _rows(files: dict[str, Path], params: DataParams, index: dict[str, int], fou
         for record in read_csv(path, params.csv) if params.source == "csv" else read_arrow(path):
             count += 1
             found.add(record.split or split)
-            yield Row(record.text, index.setdefault(record.label, len(index)), record.split or split)
+            yield Row(record.text, index.setdefault(normalise(record.label), len(index)), record.split or split)
         if not count and len(files) > 1:
             instead = "all methods train on them" if split == "train" else f"or remove the file, then {split} is cut from train"
             raise UserError(f"{path}: has no rows; add some, {instead}")
@@ -125,14 +129,3 @@ def sort_labels(names: set[str]) -> list[str]:
     if all(re.fullmatch(r"[+-]?[0-9]{1,1000}", name) for name in names):  # int() refuses several thousand digits
         return sorted(names, key=lambda name: (int(name), name))
     return sorted(names)
-
-
-def _check_classes(path: Path, key: str, column: str, names: list[str], rows: int) -> None:
-    if len(names) < 2:
-        raise UserError(f"{path}: column {column!r} has {names or 'no labels'}; two classes or more are needed")
-    # three splits need at least three rows per class
-    if len(names) > MANY_CLASSES and rows < 3 * len(names):
-        raise UserError(
-            f"{path}: column {column!r} has {len(names):,} different values in {rows:,} rows, such as "
-            f"{', '.join(map(short, names[:3]))}: that looks like an identifier, not a class; set {key}"
-        )
