@@ -25,7 +25,12 @@ from stages.project.parameters import load_params
 from stages.project.paths import PARAMS, SAVE_POINTS, SCRATCH
 from stages.project.schema import METHODS
 
-TIMINGS = ("metrics/benchmark.json", "plots/latency.csv", "plots/latency.png")
+TIMINGS = (
+    *(f"metrics/timing/{arm}.json" for arm in ("full", "lora", "lora_merged", "adapter")),
+    "metrics/provenance/benchmark.json",
+    "plots/latency.csv",
+    "plots/latency.png",
+)
 SMALL: dict[str, dict[str, object]] = {
     "data": {"source": "csv"},
     "model": {"source": "local"},

@@ -1,15 +1,16 @@
 """python -m stages.benchmark
 
 Measures what the trained methods cost: latency of one forward pass, throughput on the test set, time and memory of one
-training step. Reads models/{base,full,lora,adapter}, metrics/training and data/processed, and writes four files of two kinds.
+training step. Reads models/{base,full,lora,adapter}, metrics/training and data/processed, and writes files of two kinds.
 
 metrics/memory.json contains what can be counted: predicted training memory, checkpoint bytes, agreement of merged and
 unmerged LoRA. It is the same in every run, and is the output of this stage in dvc.yaml.
 
-metrics/benchmark.json, plots/latency.csv and plots/latency.png contain what the clock and the operating system report. They
-differ from run to run, so they are not outputs of the stage: dvc.lock records the hash of every output, and theirs would
-never be the same again. They are listed at the top level of dvc.yaml, where `dvc metrics` and `dvc plots` find them. No file
-with a recorded hash is computed from them. A later stage that quotes them depends on metrics/memory.json and so runs later.
+metrics/timing/{full,lora,lora_merged,adapter}.json, plots/latency.csv and plots/latency.png contain what the clock and the
+operating system report, metrics/provenance/benchmark.json the machine and the conditions. They differ from run to run, so
+they are not outputs of the stage: dvc.lock records the hash of every output, and theirs would never be the same again. No
+file with a recorded hash is computed from them. A later stage that quotes them depends on metrics/memory.json and so runs
+later. `dvc metrics show metrics/timing/*.json` prints them as a table.
 """
 
 from stages.project.running import loading, run_stage

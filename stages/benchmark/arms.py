@@ -10,14 +10,16 @@ from stages.project.errors import UserError
 from stages.project.paths import MODELS
 
 REFERENCE = "full"
-ARMS = (REFERENCE, "lora", "lora_merged", "adapter")
+TRAINED_AS = {REFERENCE: "full", "lora": "lora", "lora_merged": "lora", "adapter": "adapter"}  # by arm, the method of its weights
+ARMS = tuple(TRAINED_AS)
 MERGE_TOLERANCE = 1e-3  # in a logit; float32 rounding over six layers is around 1e-6
 
 
 def load_arms(device: torch.device, acceleration: bool) -> dict[str, nn.Module]:
     """Load the trained models from their folders, in evaluation mode, by arm."""
-    folders = {"full": "full", "lora": "lora", "lora_merged": "lora", "adapter": "adapter"}
-    return {arm: load_checkpoint(MODELS / folders[arm], arm == "lora_merged", acceleration).to(device) for arm in ARMS}
+    return {
+        arm: load_checkpoint(MODELS / method, arm == "lora_merged", acceleration).to(device) for arm, method in TRAINED_AS.items()
+    }
 
 
 @torch.inference_mode()

@@ -31,10 +31,6 @@ class Latency:
     p95_ms: float
     ratio: Ratio
 
-    @property
-    def cell(self) -> str:
-        return f"batch_{self.batch_size}_length_{self.length}"
-
 
 def measure_latency(
     arms: Mapping[str, nn.Module], inputs: RandomInputs, settings: BenchmarkParams

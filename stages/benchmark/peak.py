@@ -37,9 +37,9 @@ def measure_peak(
 ) -> dict[str, float]:
     """Return the peak training memory of `method` in MiB, for the micro-batches of `batching` with `length` tokens.
 
-    Keys: peak_training_memory_mib, without AWP; peak_training_memory_awp_mib, with it. On a CPU: the highest resident
-    memory during the step minus that before the model was built, in a process whose allocator does not keep freed tensors.
-    On CUDA: memory allocated by tensors, and under two more keys (..._reserved_mib) what PyTorch's allocator reserved.
+    Keys: peak_mib, without AWP; peak_awp_mib, with it. On a CPU: the highest resident memory during the step minus that before
+    the model was built, in a process whose allocator does not keep freed tensors. On CUDA: memory allocated by tensors, and
+    under two more keys (peak_reserved_mib, peak_awp_reserved_mib) what PyTorch's allocator reserved.
 
     Raises:
         UserError: the process was killed, most likely because memory ran out.
@@ -90,7 +90,7 @@ def _peak_of_steps(
     # where micro-batches are accumulated, all but the first are computed while gradients already exist
     micro_batches = [long] if batching.accumulation_steps == 1 else [short, long]
     peaks: dict[str, float] = {}
-    for name, awp in (("peak_training_memory", False), ("peak_training_memory_awp", True)):
+    for name, awp in (("peak", False), ("peak_awp", True)):
         meter.reset()
         step.take(micro_batches, awp=awp)
         peaks |= {f"{name}{suffix}_mib": value / MIB for suffix, value in meter.peaks().items()}

@@ -1,20 +1,20 @@
-"""Measure what the trained methods cost in inference and training, and write the four result files."""
+"""Measure what the trained methods cost in inference and training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import ceil
 
 import torch
 from torch import nn
 from transformers import PreTrainedConfig
 
-from stages.benchmark.arms import MERGE_TOLERANCE, load_arms, merge_difference
-from stages.benchmark.figures import latency_figure
-from stages.benchmark.latency import Latency, measure_latency, measure_throughput
+from stages.benchmark.arms import ARMS, MERGE_TOLERANCE, load_arms, merge_difference
+from stages.benchmark.latency import THROUGHPUT_ROUNDS, measure_latency, measure_throughput
 from stages.benchmark.lengths import check_lengths, longest_input
 from stages.benchmark.peak import measure_peak
 from stages.benchmark.protocol import busy_note, fix_threads
+from stages.benchmark.results import arm_timing, write_latency, write_timing
 from stages.benchmark.statistics import median, significant
-from stages.benchmark.training_step import TrainingStep, time_training_steps
+from stages.benchmark.training_step import STEP_REPEATS, TrainingStep, time_training_steps
 from stages.classifier.counting import count_parameters
 from stages.classifier.faster.apply import accelerate_training
 from stages.classifier.quiet import quiet_libraries
@@ -27,16 +27,14 @@ from stages.memory.recompute import recompute_activations
 from stages.methods.checkpoint import checkpoint_bytes
 from stages.methods.method import build
 from stages.methods.registry import method_of
-from stages.presentation.figures import save_figure
 from stages.project.errors import UserError
-from stages.project.files import read_json, write_csv, write_json
+from stages.project.files import read_json, write_json
 from stages.project.machine import describe_machine, pick_device
 from stages.project.parameters import load_params
-from stages.project.paths import BASE_MODEL, METRICS, MODELS, PLOTS, TRAINING_METRICS
+from stages.project.paths import BASE_MODEL, METRICS, MODELS, TRAINING_METRICS
 from stages.project.schema import METHODS, Params
 
 MICRO_BATCH_SIZES = (4, 16, 64)  # memory is predicted for these, and for the size at which the methods are compared
-LATENCY_COLUMNS = ("method", "batch_size", "length", "median_ms", "p95_ms", "ratio_to_full", "ratio_low", "ratio_high")
 
 
 @quiet_libraries()
@@ -62,14 +60,24 @@ def main() -> None:
     if note := busy_note(load, torch.get_num_threads()):
         print(note, flush=True)
     throughput = measure_throughput(arms, load_split("test"), make_collator(load_tokenizer()), params.evaluate.batch_size)
-    results = {arm: inference_metrics(arm, latencies, throughput[arm]) for arm in arms}
     del arms
-    training = measure_training(params, labels, models, batching, inputs, trained_length)
-    header = {
+    typical = ceil(median(column(load_split("train"), "length")))
+    training = measure_training(params, labels, models, batching, inputs, typical, trained_length)
+    conditions = {
         "machine": describe_machine(device) | {"load_average": round(load, 2)},
         "base_model_sha256": weights_sha256(BASE_MODEL),
+        "latency_length": max(params.benchmark.lengths),
+        "latency_rounds": params.benchmark.repeats,
+        "latency_coverage": round(latencies[0].ratio.coverage, 4),
+        "throughput_rounds": THROUGHPUT_ROUNDS,
+        "step_rounds": STEP_REPEATS,
+        "step_length": typical,
+        "micro_batch_size": batching.micro_batch_size,
+        "accumulation_steps": batching.accumulation_steps,
+        "peak_length": trained_length,
+        **other_peaks(training),
     }
-    write_json(METRICS / "benchmark.json", header | {arm: results[arm] | training.get(arm, {}) for arm in results})
+    write_timing({arm: arm_timing(arm, latencies, throughput[arm], training, params.benchmark) for arm in ARMS}, conditions)
     write_latency(latencies)
 
 
@@ -119,43 +127,31 @@ def count_memory(models: Mapping[str, nn.Module], batching: Batching, inputs: Ra
     return memory
 
 
-def inference_metrics(arm: str, latencies: Sequence[Latency], throughput: float) -> dict:
-    """Return the numbers that every arm has in metrics/benchmark.json."""
-    own = [latency for latency in latencies if latency.arm == arm]
-    return {
-        "latency_ms": {
-            latency.cell: {"median": significant(latency.median_ms), "p95": significant(latency.p95_ms)} for latency in own
-        },
-        "throughput_examples_per_s": significant(throughput),
-    }
-
-
 def measure_training(
     params: Params,
     labels: list[str],
     models: Mapping[str, nn.Module],
     batching: Batching,
     inputs: RandomInputs,
+    typical: int,
     longest: int,
 ) -> dict[str, dict[str, float]]:
-    """Return by method the time of a training step at the median training length, and its peak memory at length `longest`."""
+    """Return by method the time of a training step on texts of `typical` tokens, and its peak memory with `longest` tokens."""
     peaks = {method: measure_peak(method, params, labels, batching, longest, inputs.device) for method in METHODS}
-    typical = ceil(median(column(load_split("train"), "length")))
     if params.train.acceleration:
         for model in models.values():
             accelerate_training(model)
     steps = {method: TrainingStep(model, params.train.max_grad_norm, params.awp.epsilon) for method, model in models.items()}
     times = time_training_steps(steps, inputs, batching, typical)
     return {
-        method: {
-            "training_step_ms": significant(times[method]["plain"]),
-            "training_step_awp_ms": significant(times[method]["awp"]),
-            "training_step_length": typical,
-            **{name: round(peak, 1) for name, peak in peaks[method].items()},
-            "peak_training_memory_length": longest,
-        }
-        for method in METHODS
+        method: {"step_ms": times[method]["plain"], "step_awp_ms": times[method]["awp"], **peaks[method]} for method in METHODS
     }
+
+
+def other_peaks(training: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """Return the measured peaks beside the plain one, by kind and method: with AWP, and on CUDA what the allocator reserved."""
+    kinds = [key for key in training["full"] if key.startswith("peak_") and key != "peak_mib"]
+    return {kind: {method: round(training[method][kind], 1) for method in METHODS} for kind in kinds}
 
 
 def trained_models(params: Params, labels: list[str], device: torch.device) -> dict[str, nn.Module]:
@@ -166,13 +162,3 @@ def trained_models(params: Params, labels: list[str], device: torch.device) -> d
         if params.train.gradient_checkpointing:
             recompute_activations(model)
     return models
-
-
-def write_latency(latencies: Sequence[Latency]) -> None:
-    """Write the latency table and its figure."""
-    rows = []
-    for latency in latencies:
-        numbers = (latency.median_ms, latency.p95_ms, latency.ratio.value, latency.ratio.low, latency.ratio.high)
-        rows.append((latency.arm, latency.batch_size, latency.length, *map(significant, numbers)))
-    write_csv(PLOTS / "latency.csv", LATENCY_COLUMNS, rows)
-    save_figure(latency_figure(latencies), PLOTS / "latency.png")

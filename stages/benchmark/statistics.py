@@ -4,16 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import quantile_test
+from scipy.stats import binom
+
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Median of ratios and the confidence interval [low, high] of that median."""
+    """Median of the ratios of `rounds` rounds, and the interval [low, high] that holds the true median with `coverage`."""
 
     value: float
     low: float
     high: float
+    rounds: int
+    coverage: float
 
 
 def median(values: Sequence[float] | np.ndarray) -> float:
@@ -25,28 +29,29 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return float(np.percentile(values, percent))
 
 
-def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
-    """Return a confidence interval of the population's median that assumes no distribution.
+def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+    """Return an interval (low, high) of the population's median that assumes no distribution, and its exact coverage.
 
-    With x_(1) <= ... <= x_(n) the sorted values, the interval is [x_(k), x_(n+1-k)] for the largest k >= 1 with
-    P(k <= S <= n - k) >= `confidence`, S ~ Binomial(n, 1/2) the number of values below the median (Conover, Practical
-    Nonparametric Statistics, 1999, section 3.2). Below six values no k reaches 95 percent: the interval is then the whole
-    range, with coverage 1 - 2^(1-n).
+    With x_(1) <= ... <= x_(n) the sorted values, the interval is [x_(k), x_(n+1-k)], whose coverage is
+    P(k <= S <= n - k), S ~ Binomial(n, 1/2) the number of values below the median (Conover, Practical Nonparametric
+    Statistics, 1999, section 3.2). k is the largest whose coverage is at least `confidence`. Where even k = 1 has less, the
+    interval is the whole range, with coverage 1 - 2^(1-n): 0.94 for five values, 0.5 for two, 0 for one. It is then not an
+    interval of that confidence, and whoever quotes it says so: that is why the coverage is returned.
     """
-    interval = quantile_test(values, p=0.5).confidence_interval(confidence)
-    if np.isnan([interval.low, interval.high]).any():
-        return float(min(values)), float(max(values))
-    return float(interval.low), float(interval.high)
+    ordered = np.sort(values)
+    coverage = {k: 1 - 2 * float(binom.cdf(k - 1, len(ordered), 0.5)) for k in range(1, (len(ordered) + 1) // 2 + 1)}
+    k = max((k for k in coverage if coverage[k] >= confidence), default=1)
+    return float(ordered[k - 1]), float(ordered[-k]), coverage[k]
 
 
 def paired_ratio(values: Sequence[float], reference: Sequence[float]) -> Ratio:
-    """Median of values[r] / reference[r] over the rounds r, with its 95 percent confidence interval.
+    """Median of values[r] / reference[r] over the rounds r, with its confidence interval (`median_interval`).
 
     Dividing within a round cancels what slowed the whole round down.
     """
     ratios = [value / other for value, other in zip(values, reference, strict=True)]
-    low, high = median_interval(ratios)
-    return Ratio(median(ratios), low, high)
+    low, high, coverage = median_interval(ratios)
+    return Ratio(median(ratios), low, high, len(ratios), coverage)
 
 
 def significant(value: float, digits: int = 4) -> float:

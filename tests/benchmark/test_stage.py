@@ -1,4 +1,4 @@
-"""The stage on tiny models: all four files, all keys, and the counted numbers the same twice."""
+"""The stage on tiny models: all files, all keys, and the counted numbers the same twice."""
 
 import csv
 import hashlib
@@ -23,15 +23,8 @@ from stages.project.schema import METHODS
 ARMS = ["full", "lora", "lora_merged", "adapter"]
 MACHINE_KEYS = {"device", "cpu", "cores", "threads", "platform", "python", "torch", "transformers", "peft", "load_average"}
 LABELS = ["negative", "positive"]
-CELLS = ["batch_1_length_4", "batch_1_length_8", "batch_2_length_4", "batch_2_length_8"]
-TRAINING_KEYS = {
-    "training_step_ms",
-    "training_step_awp_ms",
-    "training_step_length",
-    "peak_training_memory_mib",
-    "peak_training_memory_awp_mib",
-    "peak_training_memory_length",
-}
+SHAPES = [("1", "4"), ("1", "8"), ("2", "4"), ("2", "8")]
+TIMING_KEYS = ["latency_1_ms", "latency_2_ms", "throughput_per_s", "step_ms", "step_awp_ms", "peak_mib"]
 
 
 def write_split(name: str, lengths: list[int]) -> None:
@@ -95,8 +88,10 @@ def read(path: str) -> dict:
 @pytest.mark.slow
 def test_all_files_are_written_and_the_counted_one_is_the_same_twice(trained, in_this_process):
     benchmark.main()
-    check_measured(read("metrics/benchmark.json"))
-    check_latency_table(list(csv.DictReader(Path("plots/latency.csv").read_text().splitlines())))
+    table = list(csv.DictReader(Path("plots/latency.csv").read_text().splitlines()))
+    check_latency_table(table)
+    check_timing({arm: read(f"metrics/timing/{arm}.json") for arm in ARMS}, table)
+    check_conditions(read("metrics/provenance/benchmark.json"))
     assert Path("plots/latency.png").read_bytes().startswith(b"\x89PNG")
     check_counted(read("metrics/memory.json"), trained)
     first = Path("metrics/memory.json").read_bytes()
@@ -104,27 +99,38 @@ def test_all_files_are_written_and_the_counted_one_is_the_same_twice(trained, in
     assert Path("metrics/memory.json").read_bytes() == first
 
 
-def check_measured(measured: dict) -> None:
-    assert list(measured) == ["machine", "base_model_sha256", *ARMS]
-    assert set(measured["machine"]) == MACHINE_KEYS
-    base = Path("models/base/model.safetensors").read_bytes()
-    assert measured["base_model_sha256"] == hashlib.sha256(base).hexdigest()
+def check_timing(timing: dict[str, dict], table: list[dict]) -> None:
+    """The same flat keys for every arm; the latencies are those of the table, and merged LoRA trains as LoRA."""
+    medians = {(row["method"], row["batch_size"], row["length"]): float(row["median_ms"]) for row in table}
     for arm in ARMS:
-        numbers = measured[arm]
-        assert list(numbers["latency_ms"]) == CELLS
-        assert all(0 < cell["median"] <= cell["p95"] for cell in numbers["latency_ms"].values())
-        assert numbers["throughput_examples_per_s"] > 0
-        assert TRAINING_KEYS & set(numbers) == (set() if arm == "lora_merged" else TRAINING_KEYS)
-    assert measured["full"]["training_step_length"] == 7
-    assert measured["full"]["peak_training_memory_length"] == 16
+        assert list(timing[arm]) == TIMING_KEYS
+        assert all(value > 0 for value in timing[arm].values())
+        assert timing[arm]["latency_1_ms"] == medians[arm, "1", "8"]
+        assert timing[arm]["latency_2_ms"] == medians[arm, "2", "8"]
+    for key in ("step_ms", "step_awp_ms", "peak_mib"):
+        assert timing["lora_merged"][key] == timing["lora"][key]
+
+
+def check_conditions(conditions: dict) -> None:
+    assert set(conditions["machine"]) == MACHINE_KEYS
+    base = Path("models/base/model.safetensors").read_bytes()
+    assert conditions["base_model_sha256"] == hashlib.sha256(base).hexdigest()
+    assert (conditions["latency_length"], conditions["latency_rounds"], conditions["latency_coverage"]) == (8, 3, 0.75)
+    assert (conditions["step_length"], conditions["peak_length"]) == (7, 16)
+    assert (conditions["micro_batch_size"], conditions["accumulation_steps"]) == (2, 2)
+    assert list(conditions["peak_awp_mib"]) == list(METHODS)
 
 
 def check_latency_table(rows: list[dict]) -> None:
-    assert len(rows) == len(ARMS) * len(CELLS)
-    assert ",".join(rows[0]) == "method,batch_size,length,median_ms,p95_ms,ratio_to_full,ratio_low,ratio_high"
+    assert [(row["batch_size"], row["length"]) for row in rows[:: len(ARMS)]] == SHAPES
+    assert [row["method"] for row in rows] == ARMS * len(SHAPES)
+    header = "method,batch_size,length,median_ms,p95_ms,ratio_to_full,ratio_low,ratio_high,rounds,coverage"
+    assert ",".join(rows[0]) == header
     for row in rows:
+        assert 0 < float(row["median_ms"]) <= float(row["p95_ms"])
         assert float(row["ratio_low"]) <= float(row["ratio_to_full"]) <= float(row["ratio_high"])
         assert row["method"] != "full" or row["ratio_to_full"] == "1.0"
+        assert (row["rounds"], row["coverage"]) == ("3", "0.75")
 
 
 def check_counted(memory: dict, params) -> None:

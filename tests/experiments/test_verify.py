@@ -10,7 +10,7 @@ from stages.project.errors import UserError
 
 REPORT = """
 from pathlib import Path
-Path("REPORT.md").write_text(Path("metrics/f1.json").read_text() + Path("metrics/benchmark.json").read_text())
+Path("REPORT.md").write_text(Path("metrics/f1.json").read_text() + Path("metrics/timing/lora.json").read_text())
 """
 
 
