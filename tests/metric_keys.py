@@ -1,16 +1,8 @@
-"""The keys of metrics/{method}.json, in order."""
+"""The keys of metrics/{method}.json and of metrics/details/{method}.json, in order."""
 
-QUALITY = [
-    "accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "f1_low",
-    "f1_high",
-    "f1_minus_full",
-    "f1_minus_full_low",
-    "f1_minus_full_high",
-]
+HEADLINE = ["accuracy", "f1", "f1_high", "f1_low", "precision", "recall", "size_mib", "trainable"]
+SCORES = ["accuracy", "precision", "recall", "f1", "f1_low", "f1_high"]  # those of a baseline, too
+QUALITY = [*SCORES, "f1_minus_full", "f1_minus_full_low", "f1_minus_full_high"]
 COSTS = [
     "trainable_parameters",
     "trainable_body_parameters",
@@ -22,8 +14,14 @@ COSTS = [
     "best_epoch",
     "mcnemar_p",
 ]
+LEARNING = [
+    *(f"f1_minus_{baseline}{end}" for baseline in ("majority", "stratified") for end in ("", "_low", "_high")),
+    *("classes", "classes_predicted", "never_predicted", "learned", "f1_by_class"),
+]
+TWO_CLASSES = ["positive_class", "f1_positive", "roc_auc", "average_precision"]
 
 
-def metric_keys(*transfer: str) -> list[str]:
-    """All keys, with one for each transfer set."""
-    return [*QUALITY, *(f"transfer_{name}_f1" for name in transfer), *COSTS]
+def detail_keys(*transfer: str, classes: int = 2) -> list[str]:
+    """All keys of the details, with one for each transfer set."""
+    more = TWO_CLASSES if classes == 2 else []
+    return [*QUALITY, *(f"transfer_{name}_f1" for name in transfer), *COSTS, *LEARNING, *more]

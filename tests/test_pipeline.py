@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.clone import STAGES, Project, ran, skipped
-from tests.metric_keys import metric_keys
+from tests.metric_keys import HEADLINE, detail_keys
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def test_a_second_repro_has_nothing_to_do(project):
 def test_every_declared_file_is_there(project):
     definition = yaml.safe_load((project.folder / "dvc.yaml").read_text())
     outs = [out for stage in STAGES for kind in ("outs", "metrics") for out in definition["stages"][stage].get(kind, [])]
-    paths = [out if isinstance(out, str) else next(iter(out)) for out in outs] + definition["metrics"]
+    paths = [out if isinstance(out, str) else next(iter(out)) for out in outs]
     paths += [plot for plot in definition["plots"] if isinstance(plot, str)]
     assert [path for path in paths if not (project.folder / path).exists()] == []
 
@@ -33,7 +33,8 @@ def test_every_declared_file_is_there(project):
 def test_metric_files_have_the_agreed_keys(project):
     for method in ("full", "lora", "adapter"):
         metrics = project.json(f"metrics/{method}.json")
-        assert sorted(metrics) == sorted(metric_keys())  # the examples bring no transfer sets
+        assert list(metrics) == HEADLINE
+        assert list(project.json(f"metrics/details/{method}.json")) == detail_keys()  # the examples bring no transfer sets
         assert all(isinstance(value, int | float) for value in metrics.values())
     assert project.json("metrics/headline.json") == project.json("metrics/full.json")
 
@@ -48,11 +49,14 @@ def test_one_knob_reruns_what_depends_on_it_and_turning_it_back_trains_nothing(p
     output = project.run("dvc", "exp", "run", "-S", "peft.rank=4")
     assert ran(output) == ["train_lora", "evaluate", "benchmark", "plan", "report"]
     assert skipped(output) == ["fetch", "prepare", "train_full", "train_adapter"]
-    body = project.json("metrics/lora.json")["trainable_body_parameters"]
+    body = project.json("metrics/details/lora.json")["trainable_body_parameters"]
     assert body == 2 * 4 * 4 * (32 + 32)  # layers, projections, rank, in + out
 
     shown = project.run("dvc", "metrics", "show")
-    assert "metrics/lora.json" in shown and "metrics/benchmark.json" in shown
+    assert "metrics/lora.json" in shown and "metrics/timing" not in shown
+    assert "lora_merged" in project.run(
+        "dvc", "metrics", "show", *(f"metrics/timing/{arm}.json" for arm in ("full", "lora_merged"))
+    )
     diff = project.run("dvc", "metrics", "diff")
     assert "trainable_body_parameters" in diff and str(body) in diff
 

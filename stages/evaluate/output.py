@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
+from stages.evaluate.class_figures import f1_by_class_figure
 from stages.evaluate.figures import confusion_figure, learning_curves_figure, tradeoff_figure
-from stages.evaluate.intervals import Bootstrap
-from stages.evaluate.results import Predicted, method_metrics
+from stages.evaluate.results import Predicted, Setting, headline, method_details, scores_with_interval
 from stages.evaluate.tables import confusion_text, report_text, summary_text
 from stages.presentation.figures import save_figure
 from stages.presentation.titles import METHOD_LABELS
 from stages.project.files import write_csv, write_json, write_text
-from stages.project.paths import CONFUSION, METRICS, PLOTS, REPORTS
+from stages.project.paths import CONFUSION, DETAILS, METRICS, PLOTS, REPORTS
 
 _TRADEOFF = ("trainable_parameters", "f1", "f1_low", "f1_high")
 
@@ -21,8 +21,7 @@ _TRADEOFF = ("trainable_parameters", "f1", "f1_low", "f1_high")
 def write_evaluation(
     test: Predicted,
     transfer: Mapping[str, Predicted],
-    class_names: Sequence[str],
-    bootstrap: Bootstrap,
+    setting: Setting,
     training: Mapping[str, Mapping[str, float]],
     checkpoint_bytes: Mapping[str, int],
     curves: Mapping[str, pd.DataFrame],
@@ -34,20 +33,27 @@ def write_evaluation(
         checkpoint_bytes: per method, the size of its weights on disk.
         curves: per method, its learning curve with columns epoch, f1 and train_loss.
     """
-    metrics, shown = {}, []
+    details, shown = {}, []
     for method, predictions in test.by_method.items():
-        metrics[method] = method_metrics(
-            method, test, transfer, len(class_names), bootstrap, training[method], checkpoint_bytes[method]
-        )
-        write_json(METRICS / f"{method}.json", metrics[method])
-        write_text(REPORTS / f"{method}.txt", report_text(method, test.labels, predictions, class_names))
-        shown.append(_write_confusion(method, test.labels, predictions, class_names))
-    rows = [[method, *(m[key] for key in _TRADEOFF)] for method, m in metrics.items()]
+        details[method] = method_details(method, test, transfer, setting, training[method], checkpoint_bytes[method])
+        write_json(DETAILS / f"{method}.json", details[method])
+        write_json(METRICS / f"{method}.json", headline(details[method]))
+        write_text(REPORTS / f"{method}.txt", report_text(method, test.labels, predictions, setting.class_names))
+        shown.append(_write_confusion(method, test.labels, predictions, setting.class_names))
+    baselines = {
+        name: scores_with_interval(test.labels, predictions, len(setting.class_names), setting.bootstrap)
+        for name, predictions in setting.baselines.items()
+    }
+    write_json(METRICS / "baseline.json", baselines)
+    rows = [[method, *(d[key] for key in _TRADEOFF)] for method, d in details.items()]
     write_csv(PLOTS / "tradeoff.csv", ["method", *_TRADEOFF], rows)
-    save_figure(tradeoff_figure(metrics, bootstrap.confidence), PLOTS / "tradeoff.png")
-    best_epochs = {method: m["best_epoch"] for method, m in metrics.items()}
+    f1 = {method: np.array(list(d["f1_by_class"].values())) for method, d in details.items()}
+    of_class = np.bincount(test.labels, minlength=len(setting.class_names))
+    save_figure(f1_by_class_figure(f1, of_class, setting.class_names), PLOTS / "f1_by_class.png")
+    save_figure(tradeoff_figure(details, setting.bootstrap.confidence), PLOTS / "tradeoff.png")
+    best_epochs = {method: d["best_epoch"] for method, d in details.items()}
     save_figure(learning_curves_figure(curves, best_epochs), PLOTS / "learning_curves.png")
-    return "\n\n".join([*shown, summary_text(metrics, bootstrap.confidence)])
+    return "\n\n".join([*shown, summary_text(details, setting.bootstrap.confidence)])
 
 
 def _write_confusion(method: str, labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str]) -> str:

@@ -5,19 +5,21 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from datasets import Dataset
+from scipy.special import softmax
 from tqdm import tqdm
 
 from stages.classifier.inference import predict_logits
 from stages.classifier.splits import column, load_labels, load_split, load_tokenizer, load_transfer_names, make_collator
+from stages.evaluate.baselines import baseline_predictions
 from stages.evaluate.intervals import Bootstrap
 from stages.evaluate.output import write_evaluation
-from stages.evaluate.results import Predicted
+from stages.evaluate.results import Predicted, Setting
 from stages.methods.checkpoint import checkpoint_bytes, load_checkpoint
 from stages.project.errors import UserError
 from stages.project.files import read_json
 from stages.project.machine import pick_device
 from stages.project.parameters import load_params
-from stages.project.paths import LEARNING_CURVES, METRICS, MODELS, TRAINING_METRICS
+from stages.project.paths import DETAILS, LEARNING_CURVES, METRICS, MODELS, TRAINING_METRICS
 from stages.project.provenance import provenance, write_provenance
 from stages.project.schema import METHODS, Params
 
@@ -28,17 +30,19 @@ def main() -> None:
     class_names = load_labels()
     sets = {"test": load_split("test")} | {name: load_split(f"transfer_{name}") for name in load_transfer_names()}
     training, curves = training_records()
+    baselines = baseline_predictions(load_split("train"), sets["test"], params.seed)
+    bootstrap = Bootstrap(params.evaluate.bootstrap_samples, params.evaluate.confidence, params.seed)
     predicted = predict(sets, len(class_names), params)
     shown = write_evaluation(
         test=predicted.pop("test"),
         transfer=predicted,
-        class_names=class_names,
-        bootstrap=Bootstrap(params.evaluate.bootstrap_samples, params.evaluate.confidence, params.seed),
+        setting=Setting(class_names, bootstrap, baselines),
         training=training,
         checkpoint_bytes={method: checkpoint_bytes(MODELS / method) for method in METHODS},
         curves=curves,
     )
-    write_provenance("evaluate", record, [METRICS / f"{method}.json" for method in METHODS])
+    written = [folder / f"{method}.json" for folder in (METRICS, DETAILS) for method in METHODS]
+    write_provenance("evaluate", record, [*written, METRICS / "baseline.json"])
     print(shown)
 
 
@@ -53,10 +57,14 @@ def training_records() -> tuple[dict[str, dict], dict[str, pd.DataFrame]]:
 
 
 def predict(sets: Mapping[str, Dataset], num_classes: int, params: Params) -> dict[str, Predicted]:
-    """Return the classes that each method predicts for each data set; a checkpoint is loaded once, from disk."""
+    """Return what each method predicts for each data set; a checkpoint is loaded once, from disk.
+
+    Probabilities are the softmax of the logits. Only those of the test set are kept.
+    """
     device = pick_device()
     collator = make_collator(load_tokenizer())
     classes: dict[str, dict[str, np.ndarray]] = {name: {} for name in sets}
+    probabilities: dict[str, dict[str, np.ndarray]] = {name: {} for name in sets}
     with tqdm(total=len(METHODS) * len(sets), unit="set", disable=None) as progress:
         for method in METHODS:
             model = load_checkpoint(MODELS / method, acceleration=params.train.acceleration).to(device)
@@ -64,8 +72,10 @@ def predict(sets: Mapping[str, Dataset], num_classes: int, params: Params) -> di
                 progress.set_description(f"{method} on {name}")
                 logits = predict_logits(model, dataset, collator, params.evaluate.batch_size)
                 classes[name][method] = classes_of(logits, num_classes, method)
+                if name == "test":
+                    probabilities[name][method] = softmax(logits.astype(np.float64), axis=1)
                 progress.update()
-    return {name: Predicted(column(dataset, "label"), classes[name]) for name, dataset in sets.items()}
+    return {name: Predicted(column(dataset, "label"), classes[name], probabilities[name]) for name, dataset in sets.items()}
 
 
 def classes_of(logits: np.ndarray, num_classes: int, method: str) -> np.ndarray:

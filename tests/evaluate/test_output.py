@@ -11,16 +11,19 @@ from sklearn.metrics import f1_score
 
 from stages.evaluate.intervals import Bootstrap
 from stages.evaluate.output import write_evaluation
-from stages.evaluate.results import Predicted
-from tests.metric_keys import metric_keys
+from stages.evaluate.results import Predicted, Setting
+from tests.metric_keys import HEADLINE, SCORES, detail_keys
 
 pytestmark = pytest.mark.slow  # each test draws all figures
 
 METHODS = ("full", "lora", "adapter")
 CLASSES = ["negative", "positive"]
-KEYS = metric_keys("products", "tweets")
+KEYS = detail_keys("products", "tweets")
 FILES = {
     *(f"metrics/{method}.json" for method in METHODS),
+    *(f"metrics/details/{method}.json" for method in METHODS),
+    "metrics/baseline.json",
+    "plots/f1_by_class.png",
     *(f"reports/{method}.txt" for method in METHODS),
     *(f"plots/confusion/{method}.{kind}" for method in METHODS for kind in ("csv", "png")),
     "plots/tradeoff.csv",
@@ -34,7 +37,19 @@ def predicted(rows: int, seed: int) -> Predicted:
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, 2, rows)
     errors = {method: generator.random(rows) < share for method, share in zip(METHODS, (0.1, 0.2, 0.3), strict=True)}
-    return Predicted(labels, {method: np.where(wrong, 1 - labels, labels) for method, wrong in errors.items()})
+    return scored(labels, {method: np.where(wrong, 1 - labels, labels) for method, wrong in errors.items()})
+
+
+def scored(labels: np.ndarray, by_method: dict[str, np.ndarray]) -> Predicted:
+    """Give each prediction of two classes a probability between 0.6 and 0.9."""
+    sure = 0.6 + 0.3 * np.random.default_rng(1).random(len(labels))
+    positive = {method: np.where(p == 1, sure, 1 - sure) for method, p in by_method.items()}
+    return Predicted(labels, by_method, {method: np.stack([1 - p, p], axis=1) for method, p in positive.items()})
+
+
+def baselines(labels: np.ndarray) -> dict[str, np.ndarray]:
+    guessed = np.random.default_rng(2).integers(0, 2, len(labels))
+    return {"majority": np.zeros_like(labels), "stratified": guessed, "tfidf": labels}
 
 
 def training(trainable: int) -> dict[str, float]:
@@ -52,11 +67,11 @@ def training(trainable: int) -> dict[str, float]:
 def evaluate(test: Predicted | None = None, transfer=("products", "tweets"), training=training) -> str:
     """Write everything to the current folder."""
     curve = pd.DataFrame({"epoch": [1, 2, 3], "f1": [0.7, 0.8, 0.79], "train_loss": [0.6, 0.4, 0.3]})
+    test = test or predicted(300, seed=0)
     return write_evaluation(
-        test=test or predicted(300, seed=0),
+        test=test,
         transfer={name: predicted(50, seed=place + 1) for place, name in enumerate(transfer)},
-        class_names=CLASSES,
-        bootstrap=Bootstrap(samples=500, confidence=0.95, seed=13),
+        setting=Setting(CLASSES, Bootstrap(samples=500, confidence=0.95, seed=13), baselines(test.labels)),
         training={m: training(n) for m, n in zip(METHODS, (22_000_000, 148_226, 298_370), strict=True)},
         checkpoint_bytes={"full": 3 * 2**20, "lora": 2**19, "adapter": 1_234_567},
         curves=dict.fromkeys(METHODS, curve),
@@ -74,7 +89,7 @@ def written(folder: Path) -> dict[str, bytes]:
 
 
 def metrics(method: str) -> dict:
-    return json.loads(Path(f"metrics/{method}.json").read_text())
+    return json.loads(Path(f"metrics/details/{method}.json").read_text())
 
 
 def test_all_files_are_written_and_the_same_when_written_again(folder):
@@ -88,9 +103,24 @@ def test_all_files_are_written_and_the_same_when_written_again(folder):
 def test_the_metric_files_have_the_agreed_keys_in_order_and_only_numbers(folder):
     evaluate()
     for method in METHODS:
-        values = metrics(method)
-        assert list(values) == KEYS
+        values, details = json.loads(Path(f"metrics/{method}.json").read_text()), metrics(method)
+        assert list(values) == HEADLINE
         assert all(type(value) in (int, float) for value in values.values())
+        assert list(details) == KEYS
+        for key in ("accuracy", "precision", "recall", "f1", "f1_low", "f1_high"):
+            assert values[key] == round(details[key], 4)
+        assert values["size_mib"] == pytest.approx(details["checkpoint_mib"], abs=0.005)
+        assert values["trainable"] == details["trainable_parameters"]
+
+
+def test_the_baselines_have_scores_of_their_own_predictions(folder):
+    evaluate()
+    found = json.loads(Path("metrics/baseline.json").read_text())
+    assert {name: list(values) for name, values in found.items()} == dict.fromkeys(("majority", "stratified", "tfidf"), SCORES)
+    labels = predicted(300, seed=0).labels
+    majority = {"accuracy": np.mean(labels == 0), "recall": 0.5, "f1": np.mean(labels == 0) / (1 + np.mean(labels == 0))}
+    assert found["majority"] == pytest.approx(found["majority"] | majority, abs=1e-6)
+    assert found["tfidf"]["f1_low"] == found["tfidf"]["f1"] == 1
 
 
 def test_the_numbers_are_those_of_the_predictions(folder):
@@ -128,7 +158,7 @@ def test_the_numbers_of_a_method_do_not_depend_on_a_third_one(folder):
     evaluate()
     before = {method: metrics(method) for method in METHODS}
     test = predicted(300, seed=0)
-    evaluate(Predicted(test.labels, {**test.by_method, "adapter": 1 - test.by_method["adapter"]}))
+    evaluate(scored(test.labels, {**test.by_method, "adapter": 1 - test.by_method["adapter"]}))
     assert metrics("full") == before["full"] and metrics("lora") == before["lora"]
     assert metrics("adapter") != before["adapter"]
 

@@ -90,6 +90,7 @@ def trained(project, params):
         shutil.copy(ROOT / name, name)
     Path("data/processed").mkdir(parents=True)
     write_json(Path("data/processed/labels.json"), {"labels": LABELS, "transfer": ["tweets"]})
+    write_split("train", 40, seed=3)
     data = {"test": write_split("test", 24, seed=1), "tweets": write_split("transfer_tweets", 12, seed=2)}
     return {method: save_method(method, params, tokenizer, data["test"][0]) for method in METHODS}, data
 
@@ -100,7 +101,7 @@ def test_the_saved_models_are_scored_as_the_ones_in_memory(trained, capsys):
     evaluate.main()
     all_predictions = set()
     for method, model in models.items():
-        m = json.loads(Path(f"metrics/{method}.json").read_text())
+        m = json.loads(Path(f"metrics/details/{method}.json").read_text())
         classes = {name: logits_of(model, ids).argmax(axis=1) for name, (ids, _) in data.items()}
         for key, name in {"f1": "test", "transfer_tweets_f1": "tweets"}.items():
             expected = classification_scores(data[name][1], classes[name], 2)["f1"]
