@@ -77,6 +77,8 @@ class HubDataParams(Section):
 class DataParams(Section):
     source: Literal["package", "csv", "hub"]
     limit: Annotated[int, Field(ge=0)]
+    rare_classes: Literal["error", "drop", "merge"]
+    rare_class_min: Annotated[int, Field(ge=0)]
     max_length: Annotated[int, Field(ge=3, le=8192)]
     neutral_margin: Annotated[Number, Field(ge=0, lt=4)]
     train_fraction: Annotated[Number, Field(gt=0, lt=1)]
@@ -186,10 +188,10 @@ class EvaluateParams(Section):
 
 
 class BenchmarkParams(Section):
-    batch_sizes: Annotated[list[Count], Field(min_length=1)]
-    lengths: Annotated[list[Annotated[int, Field(ge=3)]], Field(min_length=1)]
     repeats: Count
     warmup: Annotated[int, Field(ge=0)]
+    batch_sizes: Annotated[list[Count], Field(min_length=1)]
+    lengths: Annotated[list[Annotated[int, Field(ge=3)]], Field(min_length=1)]
 
 
 class PlanParams(Section):
