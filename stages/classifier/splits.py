@@ -70,7 +70,10 @@ def _names(kind: str) -> list[str]:
 
 
 def load_tokenizer(folder: Path = BASE_MODEL) -> PreTrainedTokenizerBase:
-    """Return the tokenizer saved in `folder`.
+    """Return the tokenizer saved in `folder`, which pads on the right, whatever was saved with it.
+
+    The encoders count positions from the left, and a classifier reads the first token: a text padded on the left would be
+    another text in every batch.
 
     Raises:
         UserError: there is none, or it has no vocabulary or no padding token.
@@ -86,7 +89,16 @@ def load_tokenizer(folder: Path = BASE_MODEL) -> PreTrainedTokenizerBase:
         raise UserError(f"{folder}: its tokenizer knows no words; save tokenizer.json or the vocabulary there too")
     if tokenizer.pad_token is None:
         raise UserError(f"{folder}: its tokenizer has no padding token; set pad_token and save the tokenizer again")
+    _pad_on_the_right(tokenizer)
     return tokenizer
+
+
+def _pad_on_the_right(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.padding_side = "right"
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    padding = fast.padding if fast is not None else None
+    if fast is not None and padding and padding["direction"] != "right":  # of tokenizer.json, for those who read that alone
+        fast.enable_padding(**{**padding, "direction": "right"})
 
 
 def make_collator(tokenizer: PreTrainedTokenizerBase) -> Callable:

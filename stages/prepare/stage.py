@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stages.classifier.loading import describe_base_model
 from stages.classifier.splits import SPLITS, load_tokenizer
 from stages.prepare.cleaning import choose
 from stages.prepare.rated import LABELS, MAIN_FILE, TRANSFER_FILES, read_rated
@@ -52,6 +53,9 @@ def main() -> None:
     # on the disk of the checkout: /tmp may be in memory, which the store is meant to save
     with TemporaryDirectory(dir=SCRATCH, prefix="prepare-") as store, replaced_folder(PROCESSED) as folder:
         corpus = read_corpus(params, Path(store))
+        # as soon as the classes are known: a base model that does not fit them should not wait for the trainings
+        for note in describe_base_model(corpus.names, params.seed):
+            print(f"{BASE_MODEL}: {note}")
         sets = make_sets(corpus, params)
         for name, chosen in sets.items():
             texts = chosen.rows.texts(chosen.indices)

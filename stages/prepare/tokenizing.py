@@ -25,15 +25,27 @@ def check_model(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Path
     """
     config = read_config(model)
     try:
-        longest = min(tokenizer.model_max_length, family_of(config.model_type).longest_input(config))
+        longest = family_of(config.model_type).longest_input(config)
     except TypeError as error:  # a required number is null
         raise UserError(f"{model}/config.json: cannot tell how many tokens the model reads ({error}); save it again") from None
     if max_length > longest:
         raise UserError(f"data.max_length: {max_length}, but {model} reads at most {longest} tokens")
+    if max_length > tokenizer.model_max_length:
+        raise UserError(
+            f"data.max_length: {max_length}, but {model} reads at most {tokenizer.model_max_length} tokens, says model_max_length in "
+            f"its tokenizer_config.json; the model itself reads {longest}: correct the one that is wrong"
+        )
     if len(tokenizer) > config.vocab_size:
         raise UserError(
             f"{model}: its tokenizer has {len(tokenizer):,} tokens, its config.json has vocab_size {config.vocab_size:,}; "
             "save the tokenizer that belongs to the model"
+        )
+    # there may be gaps between the ids
+    token, last = max(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    if last >= config.vocab_size:
+        raise UserError(
+            f"{model}: its tokenizer gives {token!r} the id {last:,}, but the ids of the model's embeddings end at "
+            f"{config.vocab_size - 1:,} (vocab_size {config.vocab_size:,} in config.json); save the tokenizer that belongs to it"
         )
 
 

@@ -67,5 +67,7 @@ def test_damaged_weights_are_refused(project, damage):
 
 
 def test_weights_that_contradict_the_configuration_are_refused(project):
-    edit_config(hidden_size=32)
-    assert refused(load_base_model, LABELS, 0).startswith("models/base: the weights could not be loaded")
+    edit_config(vocab_size=40)
+    message = refused(load_base_model, LABELS, 0)
+    assert message.startswith("models/base: the weights do not fit config.json")
+    assert "bert.embeddings.word_embeddings.weight is (50, 16), expected (40, 16)" in message
