@@ -13,6 +13,8 @@ from stages.project.paths import SHARDS, WEIGHTS
 CSV_NAME = "reviews.csv"
 SPLIT_FILES = ("train.csv", "validation.csv", "test.csv")
 MODEL_SUFFIXES = {".json", ".txt", ".safetensors", ".model", ".md"}
+ADAPTER = "adapter_config.json"  # PEFT's
+ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 
 
 def copy_csv(path: Path, target: Path) -> None:
@@ -55,19 +57,21 @@ def copy_model(folder: Path, target: Path, origin: str | None = None) -> None:
 
     Only json, txt, safetensors, model (SentencePiece) and md files are copied: no pickles, which can contain code, and no
     Python files. Of several weight files, those that transformers would load are copied: model.safetensors, else the
-    shards listed in model.safetensors.index.json.
+    shards listed in model.safetensors.index.json. An adapter_config.json that lost its adapter is left behind, and reported:
+    transformers would look for the adapter.
 
     Args:
         origin: what messages call the folder; by default the parameter that names it, and its path.
 
     Raises:
-        UserError: there is no such folder, it lacks config.json or safetensors weights, these are damaged, or the model
-            is of a family that is not supported.
+        UserError: there is no such folder, it lacks config.json or safetensors weights, these are damaged, the model
+            is of a family that is not supported, or the folder holds a PEFT adapter.
     """
     origin = origin or f"model.local.path: {folder}"
     if not folder.is_dir():
         raise UserError(f"{origin} is not a folder; give the folder of a saved transformers model")
     present = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+    _refuse_adapter(present, origin)
     missing = [] if "config.json" in present else ["config.json"]
     missing += [] if any(name.endswith(".safetensors") for name in present) else ["*.safetensors"]
     if missing:
@@ -81,9 +85,21 @@ def copy_model(folder: Path, target: Path, origin: str | None = None) -> None:
         check_weights(folder / name, origin)
     for name in present:
         suffix = Path(name).suffix
-        if name in weights or (suffix in MODEL_SUFFIXES and suffix != ".safetensors"):
+        if name == ADAPTER:
+            print(f"{origin.partition(': ')[2]}: {ADAPTER} is left out, as its adapter is not there; the encoder is used without")
+        elif name in weights or (suffix in MODEL_SUFFIXES and suffix != ".safetensors"):
             shutil.copyfile(folder / name, target / name)
     print(f"{origin.partition(': ')[2]}: model copied")
+
+
+def _refuse_adapter(present: list[str], origin: str) -> None:
+    """Raise `UserError` if there is an adapter: whether it belongs to the encoder cannot be told from the files."""
+    adapter = [name for name in (ADAPTER, *ADAPTER_WEIGHTS) if name in present]
+    if len(adapter) > 1 or (adapter and not {WEIGHTS, SHARDS} & set(present)):
+        raise UserError(
+            f"{origin} holds a PEFT adapter ({', '.join(adapter)}), expected an encoder; load it with PEFT, fold it in with "
+            "merge_and_unload, save the result with save_pretrained and give that folder; or remove the adapter's files"
+        )
 
 
 def weight_files(folder: Path, present: list[str], origin: str) -> list[str]:

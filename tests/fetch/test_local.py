@@ -144,3 +144,20 @@ def test_shards_are_copied_if_all_are_there(tmp_path):
     (mine / "model.safetensors.index.json").write_text("[]")
     with pytest.raises(UserError, match=r"index\.json lists no shards"):
         copy_model(mine, out)
+
+
+def test_an_adapter_is_refused_and_a_configuration_without_one_is_left_behind(model, tmp_path, capsys):
+    target = tmp_path / "out"
+    target.mkdir()
+    (model / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    copy_model(model, target)
+    assert "adapter_config.json is left out, as its adapter is not there" in capsys.readouterr().out
+    assert {path.name for path in model.iterdir()} - {path.name for path in target.iterdir()} == {"adapter_config.json"}
+    (model / "adapter_model.safetensors").touch()
+    with pytest.raises(
+        UserError, match=r"holds a PEFT adapter \(adapter_config\.json, adapter_model\.safetensors\), expected an"
+    ):
+        copy_model(model, target)
+    (model / "model.safetensors").unlink()
+    with pytest.raises(UserError, match="fold it in with merge_and_unload"):
+        copy_model(model, target)
