@@ -9,7 +9,6 @@ from transformers import AutoConfig, PreTrainedConfig
 from stages.classifier.families import check_family
 from stages.project.errors import UserError
 
-PROBLEM = "single_label_classification"
 # What would make another model of the same family's name; each with what it means. The library takes or ignores them in silence.
 OTHER_MODELS = {
     "is_decoder": "each token sees only those before it, and a classifier reads the first",
@@ -43,9 +42,9 @@ def read_config(folder: Path) -> PreTrainedConfig:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, StrictDataclassError) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise UserError(f"{folder}: transformers cannot read the model configuration in config.json ({reason})") from None
-    for name, meaning in OTHER_MODELS.items():
-        if value := getattr(config, name, None):
-            shown = f"{name} {value!r}" if isinstance(value, (bool, int, str)) else name
+    for key, meaning in OTHER_MODELS.items():
+        if found := getattr(config, key, None):
+            shown = f"{key} {found!r}" if isinstance(found, (bool, int, str)) else key
             raise UserError(f"{folder}/config.json: has {shown}: {meaning}; give an encoder without it")
     positions = getattr(config, "position_embedding_type", None) or "absolute"
     if config.model_type in RELATIVE_POSITIONS and positions != "absolute":
@@ -69,7 +68,7 @@ def classifier_config(folder: Path, labels: Sequence[str]) -> PreTrainedConfig:
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: index for index, label in enumerate(labels)}
     if config.problem_type is not None:  # None is single-label too, for two classes and more
-        config.problem_type = PROBLEM
+        config.problem_type = "single_label_classification"
     if getattr(config, "gradient_checkpointing", False):  # old files: the library would switch it on, whatever we ask for
         config.gradient_checkpointing = False
     if hasattr(config, CODE):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -103,7 +103,7 @@ def _load(
         with quiet_libraries():  # the report of a missing head would be noise: the head is meant to be new
             if without:
                 tensors = read_tensors(folder, without=dict(without))
-                kind = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+                kind = cast(Any, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)])  # typed as if it were a pair
                 model, info = kind.from_pretrained(None, config=config, state_dict=tensors, **options)
                 model.name_or_path = model.config.name_or_path = str(folder)
             else:

@@ -61,7 +61,7 @@ def saved_head(stored: dict[str, Stored], model_type: str) -> dict[str, Stored]:
 
 def read_tensors(folder: Path, without: dict[str, Stored]) -> dict[str, torch.Tensor]:
     """Return the tensors in the weight files of `folder`, mapped from disk, except those named in `without`."""
-    tensors = {}
+    tensors: dict[str, torch.Tensor] = {}
     for path in weight_paths(folder):
         with safe_open(path, framework="pt") as file:
             tensors |= {name: file.get_tensor(name) for name in file.keys() if name not in without}  # noqa: SIM118

@@ -1,8 +1,10 @@
 """Turn texts into token ids, and write both to files whose bytes depend on nothing else."""
 
+from array import array
 from collections.abc import Iterable
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -32,8 +34,8 @@ def check_model(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Path
         raise UserError(f"data.max_length: {max_length}, but {model} reads at most {longest} tokens")
     if max_length > tokenizer.model_max_length:
         raise UserError(
-            f"data.max_length: {max_length}, but {model} reads at most {tokenizer.model_max_length} tokens, says model_max_length in "
-            f"its tokenizer_config.json; the model itself reads {longest}: correct the one that is wrong"
+            f"data.max_length: {max_length}, but {model} reads at most {tokenizer.model_max_length} tokens, says "
+            f"model_max_length in its tokenizer_config.json; the model itself reads {longest}: correct the one that is wrong"
         )
     if len(tokenizer) > config.vocab_size:
         raise UserError(
@@ -49,10 +51,26 @@ def check_model(max_length: int, tokenizer: PreTrainedTokenizerBase, model: Path
         )
 
 
+class Encoded(NamedTuple):
+    """What a tokenizer made of N texts.
+
+    Attributes:
+        lengths: tokens before truncation, special tokens included, shape (N,).
+        digests: 64-bit digests of the token ids after truncation, shape (N,), uint64.
+        tokens: number of tokens after truncation, without the special ones.
+        unknown: how many of these stand for something that the vocabulary lacks.
+    """
+
+    lengths: np.ndarray
+    digests: np.ndarray
+    tokens: int
+    unknown: int
+
+
 def write_tokenized(
     path: Path, batches: Iterable[list[str]], labels: np.ndarray, tokenizer: PreTrainedTokenizerBase, max_length: int
-) -> np.ndarray:
-    """Write texts, labels and token ids as an Arrow IPC stream; return how many tokens each text had before truncation, (N,).
+) -> Encoded:
+    """Write texts, labels and token ids as an Arrow IPC stream; return what a tokenizer made of the texts.
 
     `datasets.Dataset.from_file` maps the stream into memory. It has no metadata, so that equal rows give equal bytes. Each
     batch is tokenized and written before the next is read, so that a large file never is in memory as a whole.
@@ -61,20 +79,31 @@ def write_tokenized(
         batches: lists of texts.
         labels: class indices of all of them, shape (N,).
     """
-    lengths, done = [np.empty(0, dtype=np.int64)], 0
+    lengths, digests, tokens, unknown, done = [np.empty(0, dtype=np.int64)], array("Q"), 0, 0, 0
+    unknown_id = tokenizer.unk_token_id  # None: the vocabulary can write every text, byte by byte
+    special = np.array([token for token in tokenizer.all_special_ids if token != unknown_id], dtype=np.int32)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as writer:
         for texts in tqdm(batches, desc="tokenizing", unit="batch", disable=None, leave=False):
             ids, whole = encode(tokenizer, texts, max_length)
+            column = pa.array(ids, pa.list_(pa.int32()))
             columns = [
                 pa.array(texts, pa.string()),
                 pa.array(labels[done : done + len(texts)], pa.int64()),
-                pa.array(ids, pa.list_(pa.int32())),
+                column,
                 pa.array(map(len, ids), pa.int32()),
             ]
             writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
             lengths.append(whole)
+            digests.extend(map(_digest, ids))
+            flat = column.flatten().to_numpy()
+            tokens += int(np.sum(~np.isin(flat, special)))
+            unknown += 0 if unknown_id is None else int(np.sum(flat == unknown_id))
             done += len(texts)
-    return np.concatenate(lengths)
+    return Encoded(np.concatenate(lengths), np.array(digests, dtype=np.uint64), tokens, unknown)
+
+
+def _digest(ids: list[int]) -> int:
+    return int.from_bytes(blake2b(array("i", ids).tobytes(), digest_size=8).digest(), "little")
 
 
 def encode(tokenizer: PreTrainedTokenizerBase, texts: list[str], max_length: int) -> tuple[list[list[int]], np.ndarray]:
