@@ -104,7 +104,7 @@ def _load(
             if without:
                 tensors = read_tensors(folder, without=dict(without))
                 kind = cast(Any, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)])  # typed as if it were a pair
-                model, info = kind.from_pretrained(None, config=config, state_dict=tensors, **options)
+                model, info = kind.from_pretrained(None, config=config, state_dict=tensors, use_safetensors=True, **options)
                 model.name_or_path = model.config.name_or_path = str(folder)
             else:
                 model, info = AutoModelForSequenceClassification.from_pretrained(

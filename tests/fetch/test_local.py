@@ -154,9 +154,7 @@ def test_an_adapter_is_refused_and_a_configuration_without_one_is_left_behind(mo
     assert "adapter_config.json is left out, as its adapter is not there" in capsys.readouterr().out
     assert {path.name for path in model.iterdir()} - {path.name for path in target.iterdir()} == {"adapter_config.json"}
     (model / "adapter_model.safetensors").touch()
-    with pytest.raises(
-        UserError, match=r"holds a PEFT adapter \(adapter_config\.json, adapter_model\.safetensors\), expected an"
-    ):
+    with pytest.raises(UserError, match=r"holds a PEFT adapter \(adapter_config\.json, adapter_model\.safetensors\)"):
         copy_model(model, target)
     (model / "model.safetensors").unlink()
     with pytest.raises(UserError, match="fold it in with merge_and_unload"):
