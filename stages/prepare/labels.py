@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.project.errors import UserError
-from stages.texts.csv_table import short
+from stages.texts.columns import short
 
 MANY_CLASSES = 20
 LONG_NAME = 100  # characters: class names are shorter

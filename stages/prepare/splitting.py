@@ -1,7 +1,6 @@
 """Draw stratified samples of labelled texts: the subset for a quick look, and the three splits."""
 
-from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Collection
 
 import numpy as np
 
@@ -10,42 +9,94 @@ from stages.project.errors import UserError
 from stages.project.schema import DataParams
 
 
-def stratified_sample(labels: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:
-    """Return the sorted indices of `size` rows, drawn so that every class keeps its share.
+def quotas(counts: np.ndarray, size: int, least: int = 0) -> np.ndarray:
+    """Return how many of the n_k rows of each class a sample of `size` rows takes, so that every class keeps its share.
+
+    Class k gives floor(size n_k / N) rows; the missing rows go, one each, to the classes with the largest remainders
+    (Hamilton's method), so the sample has exactly `size` rows. Then a class with fewer than min(n_k, least) rows gets that
+    many, and the others share what is left in the same way.
+
+    Args:
+        counts: n_k, shape (K,), with the sum N.
+        size: 0..N.
+        least: at most size / K.
+    """
+    floors = np.minimum(counts, least)
+    raised = np.zeros(len(counts), dtype=bool)
+    while True:
+        others = np.where(raised, 0, counts)
+        left = size - floors[raised].sum()
+        # integers: a remainder must not depend on rounding
+        result, remainders = np.divmod(left * others, max(others.sum(), 1))
+        result[np.argsort(-remainders, kind="stable")[: left - result.sum()]] += 1
+        result[raised] = floors[raised]
+        if (result >= floors).all():
+            return result
+        raised |= result < floors
+
+
+def stratified_sample(labels: np.ndarray, size: int, generator: np.random.Generator, least: int = 0) -> np.ndarray:
+    """Return the sorted indices of `size` rows, drawn so that every class keeps its share, see `quotas`.
 
     scikit-learn's StratifiedShuffleSplit refuses a class with one row, a sample smaller than the number of classes, and a
     sample of all rows; and it distributes the remainder at random.
 
-    Class k with n_k of the N rows gives floor(size n_k / N) rows; the missing rows go, one each, to the classes with the
-    largest remainders (Hamilton's method), so the sample has exactly `size` rows.
-
     Args:
         labels: class indices, shape (N,).
         size: 0..N.
+        least: rows that a class keeps at least, if it has them.
     """
     classes, counts = np.unique(labels, return_counts=True)
-    # integers: a remainder must not depend on rounding
-    quotas, remainders = np.divmod(size * counts, max(len(labels), 1))
-    quotas[np.argsort(-remainders, kind="stable")[: size - quotas.sum()]] += 1
-    parts = [generator.permutation(np.flatnonzero(labels == k))[:quota] for k, quota in zip(classes, quotas, strict=True)]
+    drawn = zip(classes, quotas(counts, size, least), strict=True)
+    parts = [generator.permutation(np.flatnonzero(labels == k))[:quota] for k, quota in drawn]
     return np.sort(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)
 
 
-def limited(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
+def limited(labels: np.ndarray, limit: int, seed: int, least: int = 0) -> np.ndarray:
     """Return the indices of all rows, or of a stratified sample of `limit` rows if 0 < `limit` < N."""
     if not limit or limit >= len(labels):
         return np.arange(len(labels))
-    return stratified_sample(labels, limit, np.random.default_rng(seed))
+    return stratified_sample(labels, limit, np.random.default_rng(seed), least)
 
 
-def strata(labels: np.ndarray, places: np.ndarray, classes: int) -> np.ndarray:
-    """Return one number per class and given split, (N,): a sample that is stratified by it keeps the share of every split too.
+def limited_main(
+    labels: np.ndarray, places: np.ndarray, classes: int, params: DataParams, seed: int, given: Collection[str] = ("train",)
+) -> np.ndarray:
+    """Return the indices of the rows that `data.limit` leaves of the main data, sorted.
+
+    The limit concerns the rows given for train, of which missing splits are cut; a given validation or test set stays whole.
+    Every class keeps its share, or more, where otherwise a split would have no row of it.
 
     Args:
-        labels: class indices below `classes`, shape (N,).
+        labels: class indices, shape (N,).
         places: positions in `SPLITS` of the splits that the rows were given for, shape (N,).
+        classes: number of classes; without the limit, every split has rows of each.
+        given: the splits that the rows were given for.
+
+    Raises:
+        UserError: so few rows cannot give every split a row of every class.
     """
-    return places.astype(np.int64) * classes + labels  # int8 would overflow
+    pool = np.flatnonzero(places == SPLITS.index("train"))
+    if not params.limit or params.limit >= len(pool):
+        return np.arange(len(labels))
+    counts = count_rows(labels, places, classes)
+    needed = int(np.ceil(1 / min(shares_to_cut(params, given).values(), default=1)))
+    for least in (0, *range(needed, params.limit // classes + 1)):
+        left = counts.copy()
+        left[0] = quotas(counts[0], params.limit, least)
+        if allotted(left, params, given).all():
+            drawn = pool[limited(labels[pool], params.limit, seed, least)]
+            return np.sort(np.concatenate([drawn, np.flatnonzero(places != SPLITS.index("train"))]))
+    raise UserError(
+        f"data.limit: {params.limit} rows are too few for {classes} classes; every split needs rows of every class, so about "
+        f"{needed} rows per class: raise it to {classes * needed} or more, or set it to 0, which takes all rows"
+    )
+
+
+def count_rows(labels: np.ndarray, places: np.ndarray, classes: int) -> np.ndarray:
+    """Return the number of rows by given split and class, shape (3, K)."""
+    strata = places.astype(np.int64) * classes + labels  # int8 would overflow
+    return np.bincount(strata, minlength=len(SPLITS) * classes).reshape(len(SPLITS), classes)
 
 
 def shares_to_cut(params: DataParams, given: Collection[str]) -> dict[str, float]:
@@ -60,9 +111,22 @@ def shares_to_cut(params: DataParams, given: Collection[str]) -> dict[str, float
     return {name: getattr(params, f"{name}_fraction") / (1 - taken) for name in missing}
 
 
+def allotted(counts: np.ndarray, params: DataParams, given: Collection[str]) -> np.ndarray:
+    """Return how many rows of each class `split` gives to each split, shape (3, K), of rows given as `counts`, shape (3, K)."""
+    result = counts.copy()
+    for name, share in shares_to_cut(params, given).items():
+        size = _cut_size(share, int(counts[0].sum()), int(result[0].sum()))
+        result[SPLITS.index(name)] = quotas(result[0], size)
+        result[0] -= result[SPLITS.index(name)]
+    return result
+
+
+def _cut_size(share: float, pool: int, rest: int) -> int:
+    return min(round(share * pool), rest)
+
+
 def split(
     labels: np.ndarray,
-    names: Sequence[str],
     params: DataParams,
     seed: int,
     places: np.ndarray | None = None,
@@ -74,64 +138,14 @@ def split(
         labels: class indices, shape (N,).
         places: positions in `SPLITS` of the splits that the rows were given for, shape (N,); None: all for train.
         given: the splits that the rows were given for; the others are cut from train, see `shares_to_cut`.
-
-    Raises:
-        UserError: a class has no row in one of the three.
     """
     generator = np.random.default_rng(seed)
     places = np.zeros(len(labels), dtype=np.int64) if places is None else places
     parts = {name: np.flatnonzero(places == place) for place, name in enumerate(SPLITS)}
     rest = pool = parts["train"]
-    shares = shares_to_cut(params, given)
-    for name, share in shares.items():
-        drawn = stratified_sample(labels[rest], min(round(share * len(pool)), len(rest)), generator)
+    for name, share in shares_to_cut(params, given).items():
+        drawn = stratified_sample(labels[rest], _cut_size(share, len(pool), len(rest)), generator)
         parts[name] = rest[drawn]
         rest = np.delete(rest, drawn)
     parts["train"] = rest
-    if shares:
-        shares["train"] = 1 - sum(shares.values())
-    for name in SPLITS:
-        _check_classes(labels, names, name, parts[name], _Cut(pool, shares.get(name), given, params.limit))
-    return {name: parts[name] for name in SPLITS}
-
-
-class _Cut(NamedTuple):
-    """How a split is made: the pool of which it takes `share` (None if given), the given splits, the limit on all rows."""
-
-    pool: np.ndarray
-    share: float | None
-    given: Collection[str]
-    limit: int
-
-
-def _check_classes(labels: np.ndarray, names: Sequence[str], split: str, indices: np.ndarray, cut: _Cut) -> None:
-    """Refuse a split that lacks a class: its F1 would be 0 for want of rows, whatever the model does."""
-    rows = np.bincount(labels[indices], minlength=len(names))
-    if rows.all():
-        return
-    index = int(np.argmin(rows != 0))  # the first missing class
-    raise UserError(_lack(names[index], np.sum(labels == index), np.sum(labels[cut.pool] == index), split, cut))
-
-
-def _lack(label: str, rows: int, rows_of_pool: int, split: str, cut: _Cut) -> str:
-    """Say that `split` has no row of class `label`, and what would help: rows there, or more rows to draw from."""
-    limit = f" or raise data.limit ({cut.limit})" if cut.limit else ""
-    start = f"class {label!r} has {rows} row(s) after cleaning"
-    only_train = len(cut.given) == 1
-    if cut.share is None or not (only_train or rows_of_pool):
-        where = split if cut.share is None else "train"
-        cutting = "" if where == split else f", of which {split} is cut"
-        return (
-            f"{start}, none of them in {where}{cutting}, which was given; give {where} rows of that class{limit}, "
-            "or merge it with another class in every split"
-        )
-    enough = np.ceil(1 / cut.share)
-    if only_train:
-        return (
-            f"{start}, none of which falls into {split} ({cut.share:.0%} of the data); "
-            f"give it about {enough:.0f} rows or more{limit}, or merge it with another class"
-        )
-    return (
-        f"{start}, {rows_of_pool} of them given for train, none of which falls into {split} ({cut.share:.0%} of train's rows); "
-        f"give it about {enough:.0f} rows there or more{limit}, or give {split} too"
-    )
+    return parts

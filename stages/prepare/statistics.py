@@ -4,9 +4,9 @@ A *part* is a split (train, validation, test) or, with the embedded data, a tran
 Numbers are counts of rows unless the name says otherwise; a share is between 0 and 1. Keys, in this order:
 
 - `warnings`: plain sentences, those that the stage printed; [] if there is nothing to say.
-- `rows_read`, then `dropped_{rule}`: rows_read = all dropped + rows of the splits. Rules: `empty`; `near_tie` (embedded data only); `missing` (a row
-  without text or label; only where data.csv.missing is drop); `conflicting`; `duplicate`; `in_other_split` (only if splits were
-  given); `rare_class`; `limit`.
+- `rows_read`, then `dropped_{rule}`: rows_read = all dropped + rows of the splits. Rules: `empty`; `near_tie` (embedded data
+  only); `missing` (a row without text or label; only where data.csv.missing is drop); `conflicting`; `duplicate`;
+  `in_other_split` (only if splits were given); `rare_class`; `limit`.
 - `{part}_rows`, `{part}_majority_percent` (share of its largest class in percent), `{part}_truncated_share`,
   `{part}_unknown_token_share` (unknown tokens among the tokens that are not special, after truncation),
   `{part}_distinct_encodings` (different sequences of token ids after truncation; at most {part}_rows).
@@ -36,8 +36,11 @@ Example, shortened:
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
+
+from stages.prepare.tokenizing import Encoded
 
 PERCENTILES = (50, 95, 99)
 
@@ -53,16 +56,40 @@ def row_statistics(prefix: str, counts: Mapping[str, int]) -> dict[str, int]:
     return {f"{prefix}{'rows_read' if key == 'read' else f'dropped_{key}'}": count for key, count in counts.items()}
 
 
-def class_statistics(prefix: str, labels: np.ndarray, names: Sequence[str]) -> dict[str, int]:
-    """Return the number of rows of a split, in total and by class: `{prefix}_rows`, `{prefix}_rows_{class}`."""
-    counts = np.bincount(labels, minlength=len(names))
-    by_class = {f"{prefix}_rows_{name}": int(count) for name, count in zip(names, counts, strict=True)}
-    return {f"{prefix}_rows": len(labels), **by_class}
+def class_rows(parts: Mapping[str, np.ndarray], names: Sequence[str]) -> list[dict]:
+    """Return for each class its name and its rows in each part.
+
+    Args:
+        parts: class indices by part, each of shape (N,).
+    """
+    counts = {part: np.bincount(labels, minlength=len(names)) for part, labels in parts.items()}
+    return [{"name": name, **{part: int(rows[k]) for part, rows in counts.items()}} for k, name in enumerate(names)]
 
 
-def majority_statistics(prefix: str, labels: np.ndarray) -> dict[str, float]:
-    """Return `{prefix}_majority_percent`: the share of the largest class, which is the accuracy of always predicting it."""
-    return {f"{prefix}_majority_percent": 100 * float(np.bincount(labels).max() / len(labels))}
+def part_statistics(part: str, labels: np.ndarray, encoded: Encoded, max_length: int) -> dict[str, float]:
+    """Return the numbers of one part: rows, share of the largest class, and what the tokenizer made of its texts.
+
+    The share of the largest class is the accuracy of always predicting it.
+    """
+    return {
+        f"{part}_rows": len(labels),
+        f"{part}_majority_percent": 100 * float(np.bincount(labels).max() / len(labels)),
+        f"{part}_truncated_share": float(np.mean(encoded.lengths > max_length)),
+        f"{part}_unknown_token_share": encoded.unknown / max(encoded.tokens, 1),
+        f"{part}_distinct_encodings": len(np.unique(encoded.digests)),
+    }
+
+
+def leaking_rows(digests: Mapping[str, np.ndarray]) -> dict[str, int]:
+    """Return for each pair of parts, "first_second", how many rows of the second have the token ids of a row of the first.
+
+    No text is in two parts, so these are different texts that the model cannot tell apart.
+
+    Args:
+        digests: those of the token ids by part, each of shape (N,).
+    """
+    pairs = combinations(digests, 2)
+    return {f"{first}_{second}": int(np.isin(digests[second], digests[first]).sum()) for first, second in pairs}
 
 
 def length_statistics(prefix: str, lengths: np.ndarray, max_length: int) -> dict[str, float]:

@@ -56,11 +56,35 @@ def _columns_differ(value: str | None, info: ValidationInfo) -> str | None:
     return value
 
 
+def _named_with_train(value: str | None, info: ValidationInfo) -> str | None:
+    """Check that the file for training has a name too, if those of other splits have."""
+    if value is not None and info.data.get("train_file", "") is None:
+        raise ValueError(f"received {value!r} without train_file, the file for training; give train_file too, or null for both")
+    return value
+
+
+def _text_encoding(value: str) -> str:
+    try:
+        if value != "auto":
+            "text".encode(value)
+    except (LookupError, UnicodeError):
+        raise ValueError(
+            f"must be auto, utf-8, cp1252, latin-1, utf-16 or another text encoding of Python, received {value!r}"
+        ) from None
+    return value
+
+
 class CsvParams(Section):
     path: Name
+    train_file: Name | None
+    validation_file: Annotated[Name | None, AfterValidator(_named_with_train)]
+    test_file: Annotated[Name | None, AfterValidator(_named_with_train)]
     text_column: Name
     label_column: Name
     split_column: Annotated[Name | None, AfterValidator(_columns_differ)]
+    delimiter: Literal["auto", "comma", "semicolon", "tab", "pipe", ",", ";", "\t", "|"]
+    encoding: Annotated[Name, AfterValidator(_text_encoding)]
+    missing: Literal["error", "drop"]
 
 
 class HubDataParams(Section):

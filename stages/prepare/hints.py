@@ -1,0 +1,147 @@
+"""What a person should know about the data before looking at any score, in plain sentences.
+
+Each is printed at the end of the stage and kept in metrics/data.json. Nothing is refused here: the numbers may be meant.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stages.classifier.splits import SPLITS
+from stages.texts.columns import short
+
+# shares above which, and counts below which, something is said
+UNKNOWN = 0.05  # of the tokens
+TRUNCATED = 0.1  # of the texts
+MERGED = 0.01  # of the different texts of a part, those that have the tokens of another
+MAJORITY = 0.8  # of the training rows
+DROPPED = 0.2  # of the rows read, because they are empty, repeated or contradictory
+IN_OTHER_SPLIT = 0.01  # of the rows read
+SHIFT = 0.2  # of the rows of a given split would have to change class to give it the shares of train
+WORDS = 0.5  # of the texts, those that are one word or number
+GARBLED = 0.01  # of the texts
+FEW_ROWS = 5  # of a class in validation or test
+
+# UTF-8 that was read as Windows-1252 or Latin-1, or bytes that no encoding explained
+GARBLED_TEXT = re.compile("\u00c3[\u0080-\u00bf\u201a-\u2122]|\u00c2[\u00a0-\u00bf]|\u00e2\u20ac|\ufffd")
+
+
+@dataclass
+class Looks:
+    """What texts look like, counted while they pass: single words of ASCII characters, and garbled characters."""
+
+    texts: int = 0
+    words: int = 0
+    word: str = ""
+    garbled: int = 0
+    example: str = ""
+
+    def watch(self, batches: Iterable[list[str]]) -> Iterator[list[str]]:
+        """Yield the batches as they are."""
+        for batch in batches:
+            self.texts += len(batch)
+            for text in batch:
+                if " " not in text and text.isascii():
+                    self.words, self.word = self.words + 1, self.word or text
+                if GARBLED_TEXT.search(text):
+                    self.garbled, self.example = self.garbled + 1, self.example or text
+            yield batch
+
+    def sentences(self) -> list[str]:
+        found = []
+        if self.words > WORDS * self.texts:
+            found.append(
+                f"{self.words / self.texts:.0%} of the texts are a single word or number, such as {short(self.word)}: "
+                "is that the column of texts?"
+            )
+        if self.garbled > GARBLED * self.texts:
+            found.append(
+                f"{self.garbled:,} of {self.texts:,} texts contain characters of a wrong encoding, such as "
+                f"{short(self.example)}: read the file in its own encoding before it is saved as UTF-8."
+            )
+        return found
+
+
+def part_hints(metrics: Mapping, texts: Mapping[str, int], max_length: int) -> list[str]:
+    """Say what the tokenizer did to the texts.
+
+    Args:
+        metrics: the content of metrics/data.json.
+        texts: number of different texts by part.
+    """
+    found = []
+    if unknown := _above(metrics, texts, "unknown_token_share", UNKNOWN):
+        found.append(
+            f"Unknown tokens: {unknown} (said above {UNKNOWN:.0%}). They all are one token to this encoder; choose one "
+            "for the language and script of the texts (model.source)."
+        )
+    encodings = {part: metrics[f"{part}_distinct_encodings"] for part in texts}
+    if same := [f"{n:,} in {part} become {encodings[part]:,}" for part, n in texts.items() if encodings[part] < (1 - MERGED) * n]:
+        found.append(f"Different texts have the same tokens: {', '.join(same)}. The model cannot tell these apart.")
+    if truncated := _above(metrics, texts, "truncated_share", TRUNCATED):
+        found.append(
+            f"Truncated texts: {truncated} (said above {TRUNCATED:.0%}). Only the first {max_length} tokens count; raise "
+            "data.max_length if the encoder reads more."
+        )
+    pairs = {tuple(pair.split("_")): rows for pair, rows in metrics["leaking_rows_after_truncation"].items() if rows}
+    if leaks := [f"{rows:,} rows of {second} with {first}" for (first, second), rows in pairs.items()]:
+        found.append(
+            f"Leakage: texts that differ but have the same first {max_length} tokens are in two splits: {', '.join(leaks)}. "
+            "Scores on them measure memory; raise data.max_length or choose an encoder that tells them apart."
+        )
+    return found
+
+
+def _above(metrics: Mapping, parts: Iterable[str], key: str, threshold: float) -> str:
+    """List the parts whose share is above the threshold."""
+    shares = {part: metrics[f"{part}_{key}"] for part in parts}
+    return ", ".join(f"{share:.0%} in {part}" for part, share in shares.items() if share > threshold)
+
+
+def row_hints(metrics: Mapping, counts: np.ndarray, names: Sequence[str], given: Sequence[str]) -> list[str]:
+    """Say what is unusual about the rows of the three splits.
+
+    Args:
+        counts: rows by split and class, shape (3, K).
+        given: the splits that the user gave.
+    """
+    found = []
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    largest = int(shares[0].argmax())
+    if shares[0, largest] >= MAJORITY:
+        found.append(
+            f"{shares[0, largest]:.0%} of the training rows are {short(names[largest])}, and a model that always says so has "
+            "that accuracy: judge by macro F1, and try train.class_weights=balanced."
+        )
+    for split, rows in zip(SPLITS[1:], counts[1:], strict=True):
+        few = [f"{short(name)} ({n})" for name, n in zip(names, rows, strict=True) if n < FEW_ROWS]
+        if few:
+            listed = ", ".join(few[:5]) + (", ..." if len(few) > 5 else "")
+            found.append(f"Classes with fewer than {FEW_ROWS} rows in {split} ({len(few)}): {listed}. F1 of so few is chance.")
+    for split in given:
+        place = SPLITS.index(split)
+        shift = np.abs(shares[place] - shares[0]) / 2
+        if split != "train" and shift.sum() > SHIFT:
+            k = int(shift.argmax())
+            found.append(
+                f"The classes have other shares in {split} than in train: {short(names[k])} is {shares[place, k]:.0%} there and "
+                f"{shares[0, k]:.0%} in train."
+            )
+    return found + _losses(metrics)
+
+
+def _losses(metrics: Mapping) -> list[str]:
+    found, read = [], metrics["rows_read"]
+    lost = {rule: metrics[f"dropped_{rule}"] for rule in ("empty", "duplicate", "conflicting")}
+    if sum(lost.values()) > DROPPED * read:
+        listed = f"{lost['empty']:,} empty, {lost['duplicate']:,} duplicate, {lost['conflicting']:,} with two different labels"
+        found.append(f"{sum(lost.values()):,} of {read:,} rows were dropped before splitting: {listed}.")
+    elsewhere = metrics.get("dropped_in_other_split", 0)
+    if elsewhere > IN_OTHER_SPLIT * read:
+        found.append(
+            f"{elsewhere:,} rows have a text that is in another given split too; they were dropped, and it was kept in test, "
+            "or else in validation."
+        )
+    return found
