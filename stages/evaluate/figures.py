@@ -1,70 +1,15 @@
-"""The evaluation's figures: confusion matrix, F1 against trainable parameters, learning curves."""
+"""F1 against trainable parameters, and learning curves."""
 
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator
 
-from stages.presentation.figures import METHOD_COLOURS, METHOD_MARKERS, house_style, new_figure
+from stages.presentation.figures import INK, METHOD_COLOURS, METHOD_MARKERS, house_style, new_figure
 from stages.presentation.titles import METHOD_LABELS
-
-_MOST_ANNOTATED = 12  # classes; in a larger matrix the numbers in the cells would overlap
-_MOST_NAMED = 40  # classes whose names fit along the axes
-_LONGEST_NAME = 24  # characters
-_LONGEST_LEVEL_NAME = 11  # characters that fit below one cell without turning the name
-_INK = "#222222"
-
-
-@house_style()
-def confusion_figure(matrix: np.ndarray, class_names: Sequence[str], title: str) -> Figure:
-    """Draw a confusion matrix (K, K) of counts, a row per actual class.
-
-    The colour is the share of the actual class, on a fixed scale from 0 to 1 so that matrices can be compared; the
-    cells also give count and percent. A class without texts has an empty row.
-    """
-    num_classes = len(class_names)
-    totals = matrix.sum(axis=1, keepdims=True)
-    shares = np.divide(matrix, totals, out=np.full(matrix.shape, np.nan), where=totals > 0)
-    side = min(1.1 + 1.15 * num_classes, 14.0)
-    figure = new_figure(side + 1.9, side + 0.6, layout="compressed")
-    axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-    _name_classes(axes, class_names)
-    if num_classes <= _MOST_ANNOTATED:
-        _write_cells(axes, matrix, shares)
-    axes.set(xlabel="predicted", ylabel="actual")
-    axes.set_title(title, pad=10)
-    percent = PercentFormatter(1.0, decimals=0, symbol=" %")
-    bar = figure.colorbar(image, ax=axes, shrink=0.9, aspect=18, format=percent, label="share of the actual class")
-    bar.outline.set_visible(False)
-    return figure
-
-
-def _name_classes(axes: Axes, class_names: Sequence[str]) -> None:
-    """Write the class names along both axes, long ones shortened; with too many classes the axes keep their numbers."""
-    if len(class_names) > _MOST_NAMED:
-        return
-    names = [name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…" for name in class_names]
-    level = max(map(len, names)) <= _LONGEST_LEVEL_NAME and len(names) <= _MOST_ANNOTATED
-    # class names come from the user: a dollar sign in one must not start a formula
-    axes.set_xticks(range(len(names)), names, parse_math=False, rotation=0 if level else 90)
-    axes.set_yticks(range(len(names)), names, parse_math=False)
-
-
-def _write_cells(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
-    """Write count and row percent into each cell, light on dark and dark on light."""
-    for (row, column), count in np.ndenumerate(matrix):
-        share = shares[row, column]
-        if not np.isnan(share):
-            colour = "white" if share > 0.55 else _INK
-            axes.text(column, row, f"{count:,}\n{100 * share:.1f} %", ha="center", va="center", color=colour)
 
 
 @house_style()
@@ -138,6 +83,6 @@ def learning_curves_figure(curves: Mapping[str, pd.DataFrame], best_epochs: Mapp
         axes.set_title(title, pad=10)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    panels[0].plot([], [], markeredgecolor=_INK, label="epoch kept", **ring)
+    panels[0].plot([], [], markeredgecolor=INK, label="epoch kept", **ring)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(curves) + 1)
     return figure

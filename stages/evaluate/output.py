@@ -1,15 +1,17 @@
 """Write the results of the evaluation: metric files, classification reports, confusion matrices and figures."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from stages.evaluate.class_figures import f1_by_class_figure
-from stages.evaluate.figures import confusion_figure, learning_curves_figure, tradeoff_figure
+from stages.evaluate.class_figures import confusion_figure, f1_by_class_figure
+from stages.evaluate.figures import learning_curves_figure, tradeoff_figure
 from stages.evaluate.results import Predicted, Setting, headline, method_details, scores_with_interval
-from stages.evaluate.tables import confusion_text, report_text, summary_text
+from stages.evaluate.tables import WIDTH, confusion_text, positive_class_text, report_text, summary_text
+from stages.evaluate.warning import warning_text
 from stages.presentation.figures import save_figure
 from stages.presentation.titles import METHOD_LABELS
 from stages.project.files import write_csv, write_json, write_text
@@ -33,27 +35,35 @@ def write_evaluation(
         checkpoint_bytes: per method, the size of its weights on disk.
         curves: per method, its learning curve with columns epoch, f1 and train_loss.
     """
-    details, shown = {}, []
+    details, matrices = {}, []
     for method, predictions in test.by_method.items():
         details[method] = method_details(method, test, transfer, setting, training[method], checkpoint_bytes[method])
         write_json(DETAILS / f"{method}.json", details[method])
         write_json(METRICS / f"{method}.json", headline(details[method]))
         write_text(REPORTS / f"{method}.txt", report_text(method, test.labels, predictions, setting.class_names))
-        shown.append(_write_confusion(method, test.labels, predictions, setting.class_names))
+        matrices.append(_write_confusion(method, test.labels, predictions, setting.class_names))
     baselines = {
         name: scores_with_interval(test.labels, predictions, len(setting.class_names), setting.bootstrap)
         for name, predictions in setting.baselines.items()
     }
     write_json(METRICS / "baseline.json", baselines)
+    _write_figures(details, np.bincount(test.labels, minlength=len(setting.class_names)), setting, curves)
+    confidence = setting.bootstrap.confidence
+    first, last = warning_text(details, baselines, confidence, WIDTH), summary_text(details, baselines, confidence)
+    return "\n\n".join(filter(None, [first, *matrices, positive_class_text(details), last]))
+
+
+def _write_figures(
+    details: Mapping[str, Mapping[str, Any]], of_class: np.ndarray, setting: Setting, curves: Mapping[str, pd.DataFrame]
+) -> None:
+    """Write what compares the methods; `of_class` is the number of test texts of each class, (K,)."""
     rows = [[method, *(d[key] for key in _TRADEOFF)] for method, d in details.items()]
     write_csv(PLOTS / "tradeoff.csv", ["method", *_TRADEOFF], rows)
-    f1 = {method: np.array(list(d["f1_by_class"].values())) for method, d in details.items()}
-    of_class = np.bincount(test.labels, minlength=len(setting.class_names))
-    save_figure(f1_by_class_figure(f1, of_class, setting.class_names), PLOTS / "f1_by_class.png")
     save_figure(tradeoff_figure(details, setting.bootstrap.confidence), PLOTS / "tradeoff.png")
+    f1 = {method: np.array(list(d["f1_by_class"].values())) for method, d in details.items()}
+    save_figure(f1_by_class_figure(f1, of_class, setting.class_names), PLOTS / "f1_by_class.png")
     best_epochs = {method: d["best_epoch"] for method, d in details.items()}
     save_figure(learning_curves_figure(curves, best_epochs), PLOTS / "learning_curves.png")
-    return "\n\n".join([*shown, summary_text(details, setting.bootstrap.confidence)])
 
 
 def _write_confusion(method: str, labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str]) -> str:

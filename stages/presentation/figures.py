@@ -16,11 +16,13 @@ from stages.project.files import replaced_file
 
 METHOD_COLOURS = {"full": "#0072B2", "lora": "#D55E00", "lora_merged": "#E69F00", "adapter": "#009E73"}
 METHOD_MARKERS = {"full": "o", "lora": "s", "lora_merged": "D", "adapter": "^"}
+INK = "#222222"  # for what belongs to no method
 DPI = 144
 
 _LOOK = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same on every machine
     "font.size": 10,
+    "text.parse_math": False,  # class names come from the user: a dollar sign in one must not start a formula
     "axes.titlesize": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Sequence
 
 import yaml
 
+from stages.presentation.text import one_line
+
 _FRONT = re.compile(r"\A---\r?\n(.*?)^---[ \t]*\r?$\n?", re.DOTALL | re.MULTILINE)
 _UNESCAPED_BAR = re.compile(r"(?<!\\)\|")
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&])")  # $ starts a formula and & an entity where GitHub shows the file
 
 
 def front_matter(text: str) -> dict:
@@ -28,4 +30,4 @@ def table(header: Sequence[str], rows: Iterable[Sequence]) -> str:
 
 def plain(text: str) -> str:
     """Return `text` as one line without Markdown markup: class names and file names can contain any character."""
-    return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+    return _SPECIAL.sub(r"\\\1", one_line(text))
