@@ -76,6 +76,10 @@ def _load_with_new_head(
     new = (*family_of(config.model_type).head, "pooler")
     model, unexpected = _load(folder, config, new, head)
     _check_classes(model, head, labels, folder)
+    if broken := [name for name, weight in model.named_parameters() if not weight.isfinite().all()]:
+        raise UserError(
+            f"{folder}: {len(broken)} tensor(s) hold infinite or undefined numbers: {_some(broken)}; save the model again"
+        )
     return model, stored, unexpected
 
 

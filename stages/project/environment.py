@@ -42,7 +42,7 @@ def settle_environment(environment: MutableMapping[str, str] = os.environ) -> No
     told = [f"{name}={value}" for name, value in values.items() if name in deciding and value.lower() not in deciding[name]]
     if told and is_main_process():
         print(
-            f"environment: {', '.join(told)} has no effect here: this project computes in {PRECISION}, on the GPU if there is one, "
-            "and params.yaml decides the rest",
+            f"environment: {', '.join(told)} has no effect here: this project computes in {PRECISION}, on the GPU if there is "
+            "one, and params.yaml decides the rest",
             flush=True,
         )

@@ -2,6 +2,8 @@
 
 import sys
 
+from accelerate import Accelerator, DistributedType
+from accelerate.utils import DynamoBackend
 from transformers import TrainingArguments
 
 from stages.memory.batching import Batching
@@ -35,6 +37,10 @@ def training_arguments(params: Params, batching: Batching, learning_rate: float,
         data_seed=params.seed,
         eval_strategy="epoch",
         logging_strategy="epoch",
+        logging_nan_inf_filter=False,  # it would show a loss of 0 in place of one that is not finite
+        bf16=False,
+        fp16=False,
+        torch_compile=False,
         save_strategy="no",
         report_to="none",
         dataloader_pin_memory=False,
@@ -43,3 +49,12 @@ def training_arguments(params: Params, batching: Batching, learning_rate: float,
     # one process would otherwise spread each micro-batch over all GPUs (DataParallel): different batches, a different loss
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
+
+
+def check_accelerator(accelerator: Accelerator) -> None:
+    """Assert that accelerate, which reads its settings from several places, computes in float32 and shares only gradients."""
+    plain = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
+    compiler = accelerator.state.dynamo_plugin.backend
+    found = (accelerator.mixed_precision, compiler, accelerator.distributed_type)
+    if found[:2] != ("no", DynamoBackend.NO) or accelerator.distributed_type not in plain:
+        raise AssertionError(f"accelerate has the settings {found}, expected float32 without compilation or sharding")

@@ -16,12 +16,14 @@ from stages.classifier.splits import column, load_labels, load_split, load_token
 from stages.memory.budget import choose_batching
 from stages.memory.recompute import recompute_activations
 from stages.methods.method import Method, Model, build
+from stages.project.environment import settle_environment
 from stages.project.parameters import load_params
 from stages.project.processes import is_main_process, process_index
 from stages.project.provenance import provenance
 from stages.project.schema import Params
 from stages.regularization.mixout import apply_mixout
-from stages.training.arguments import training_arguments
+from stages.training.arguments import check_accelerator, training_arguments
+from stages.training.divergence import Divergence, explained
 from stages.training.early_stopping import EarlyStopping
 from stages.training.history import History, ProgressBar
 from stages.training.results import Run, write_results
@@ -53,7 +55,12 @@ def fit(
     rows: Dataset,
     point: SavePoint | None = None,
 ) -> Run:
-    """Train `method` on `rows` with its learning rate in `params`; resume from `point` if it holds a state of this training."""
+    """Train `method` on `rows` with its learning rate in `params`; resume from `point` if it holds a state of this training.
+
+    Raises:
+        UserError: a loss, a gradient or the logits on validation became infinite or undefined; `point` is then empty.
+    """
+    settle_environment()  # a stage has done so already; experiments may not have
     model = build(method, params, labels)
     mixout_layers = apply_mixout(model, head_modules(model), params.mixout.p) if params.mixout.enabled else 0
     if params.train.acceleration:
@@ -74,7 +81,12 @@ def fit(
         if process_index():
             # every process draws its own dropout and mixout masks; rank 0 draws those of a single process
             torch.manual_seed(params.seed + process_index())
-        trainer.train_to_the_end()
+        try:
+            trainer.train_to_the_end()
+        except Divergence as found:
+            if point and is_main_process():
+                point.remove()
+            raise explained(found, method.NAME, params) from None
     stopping.restore()
     return Run(trainer, history, stopping, counts, mixout_layers)
 
@@ -91,6 +103,9 @@ def make_trainer(
     def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
         logits, labels = prediction.predictions, prediction.label_ids
         assert isinstance(logits, np.ndarray) and isinstance(labels, np.ndarray)
+        if broken := int(np.sum(~np.isfinite(logits).all(axis=1))):
+            what = f"{broken} of {len(logits)} validation texts have logits that are not finite"
+            raise trainer.divergence(what, trainer.state.global_step)
         scores = classification_scores(labels, np.argmax(logits, axis=-1), num_classes)
         # with several processes, the Trainer's own loss counts rows twice that pad the last batch
         cross_entropy = nn.functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels))
@@ -109,6 +124,7 @@ def make_trainer(
         awp=params.awp,
         class_weights=balanced_class_weights(column(rows, "label"), num_classes) if balanced else None,
     )
+    check_accelerator(trainer.accelerator)
     trainer.remove_callback(PrinterCallback)
     if trainer.pop_callback(ProgressCallback):
         trainer.add_callback(ProgressBar)

@@ -15,6 +15,7 @@ from stages.classifier.splits import column
 from stages.methods.method import Model
 from stages.project.schema import AwpParams
 from stages.regularization.awp import AdversarialWeightPerturbation
+from stages.training.divergence import Divergence, unusual
 from stages.training.sampler import LengthGroupedSampler
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ PRIVATE_HOOKS = (
     "_n_gpu",  # in arguments.py: one process trains on one GPU
     "_prepare_inputs",  # a micro-batch moves to the device
     "_get_train_sampler",  # the order of the rows
+    "_clip_grad_norm",  # whose result says whether a step can be taken
     "_save_checkpoint",  # one save point in place of the library's checkpoint folder
     "_load_from_checkpoint",
     "_load_optimizer_and_scheduler",
@@ -91,6 +93,7 @@ class FineTuningTrainer(Trainer):
         self.awp_params = awp
         self.awp = AdversarialWeightPerturbation(self.model, awp.epsilon) if awp.enabled else None
         self.resumption: Resumption | None = None
+        self.step_loss: torch.Tensor | None = None  # of the micro-batches since the last optimizer step, in this process
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
@@ -112,11 +115,16 @@ class FineTuningTrainer(Trainer):
         if self.awp is None or not self.awp_is_due():
             loss = loss_of(model)
             self.accelerator.backward(loss)
-            return loss.detach()
+            return self.counted(loss.detach())
         # The first pass bypasses the distributed wrapper: each process moves its weights by its own micro-batch, as a single
         # process does for each of its micro-batches, and no gradient reduction starts.
         with self.awp.perturbed(lambda: loss_of(self.model)) as loss:
             self.accelerator.backward(loss_of(model))
+        return self.counted(loss)
+
+    def counted(self, loss: torch.Tensor) -> torch.Tensor:
+        """Add a micro-batch's loss to that of the optimizer step, which `_clip_grad_norm` checks, and return it."""
+        self.step_loss = loss if self.step_loss is None else self.step_loss + loss
         return loss
 
     def awp_is_due(self) -> bool:
@@ -124,6 +132,28 @@ class FineTuningTrainer(Trainer):
         steps_per_epoch = self.state.max_steps // self.state.num_train_epochs
         step = self.state.global_step % steps_per_epoch
         return in_window(step, steps_per_epoch, self.awp_params.window_start, self.awp_params.window_end)
+
+    def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
+        """Clip the gradient, and end the training if this step's loss, gradient or perturbation is not finite.
+
+        Raises:
+            Divergence: in all processes, if it is so in one.
+        """
+        norm = super()._clip_grad_norm(model)
+        assert self.step_loss is not None
+        moved = norm.new_tensor(self.awp.log.ratio_sum if self.awp else 0)
+        numbers, self.step_loss = torch.stack([self.step_loss, norm, moved]), None  # one transfer from the device
+        if self.args.world_size > 1:
+            numbers = self.accelerator.gather(numbers[None]).sum(dim=0)
+        for name, value in zip(("the loss", "the norm of the gradient", "the move of AWP"), numbers.tolist(), strict=True):
+            if what := unusual(name, value):
+                raise self.divergence(what, self.state.global_step + 1)
+        return norm
+
+    def divergence(self, what: str, step: int) -> Divergence:
+        """Return the end of this training in optimizer step `step` (1, 2, ...) for the reason `what`."""
+        (learning_rate, *_) = self.lr_scheduler.get_last_lr()
+        return Divergence(what, step, self.state.max_steps, float(learning_rate))
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Create the optimizer, and assert that it holds exactly the trainable parameters, each once."""

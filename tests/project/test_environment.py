@@ -25,8 +25,9 @@ def test_what_would_change_results_is_removed_and_named(capsys):
     assert environment == {"PATH": "/bin", "OMP_NUM_THREADS": "3"}
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(
-        "environment: ACCELERATE_DYNAMO_BACKEND=INDUCTOR, ACCELERATE_GRADIENT_ACCUMULATION_STEPS=4, ACCELERATE_MIXED_PRECISION=bf16, "
-        "ACCELERATE_USE_FSDP=true, NVIDIA_TF32_OVERRIDE=1 has no effect here: this project computes in float32"
+        "environment: ACCELERATE_DYNAMO_BACKEND=INDUCTOR, ACCELERATE_GRADIENT_ACCUMULATION_STEPS=4, "
+        "ACCELERATE_MIXED_PRECISION=bf16, ACCELERATE_USE_FSDP=true, NVIDIA_TF32_OVERRIDE=1 has no effect here: this project "
+        "computes in float32"
     )
 
 
