@@ -6,6 +6,7 @@ price only if it is above what takes seconds.
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from datasets import Dataset
@@ -17,24 +18,50 @@ from sklearn.pipeline import make_pipeline
 
 from stages.classifier.splits import column
 
-BASELINES = ("majority", "stratified", "tfidf")
 # scikit-learn's own pattern drops words of one letter and all that is not a word: of emoji or of Chinese little would be left
 _TOKEN = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]|\w+|[^\w\s]"
+_MOST_ROWS = 200_000  # which take about half a minute
+_MOST_ROWS_TIMES_CLASSES = 1_000_000  # the cost of an iteration of logistic regression is proportional to both
 
 
-def baseline_predictions(train: Dataset, test: Dataset, seed: int) -> dict[str, np.ndarray]:
-    """Return the classes (N,) that each baseline predicts for the N texts of `test`.
+@dataclass(frozen=True)
+class Baseline:
+    """The classes (N,) that a baseline predicts for the N test texts, and on how many rows it was trained."""
+
+    predictions: np.ndarray
+    training_rows: int
+
+
+def make_baselines(train: Dataset, test: Dataset, seed: int) -> dict[str, Baseline]:
+    """Return three baselines by name.
 
     majority: the most frequent class of `train`, always. stratified: each class at random, with its frequency in `train`,
     drawn with `seed`. tfidf: logistic regression on TF-IDF weights of single words (and of single CJK characters, marks and
-    emoji), both with scikit-learn's default settings otherwise, trained on all texts of `train` as they are, not truncated.
+    emoji), with scikit-learn's default settings otherwise. It reads whole texts, not only their first tokens, and is trained
+    on all rows of `train` or, where that would take long, on a random sample of them.
     """
-    labels, rows = column(train, "label"), np.zeros((len(test), 1))
-    predictions = {}
+    labels, nothing = column(train, "label"), np.zeros((len(test), 1))
+    baselines = {}
     for name, strategy in {"majority": "most_frequent", "stratified": "stratified"}.items():
         dummy = DummyClassifier(strategy=strategy, random_state=seed).fit(np.zeros((len(train), 1)), labels)
-        predictions[name] = dummy.predict(rows)
-    return predictions | {"tfidf": _tfidf(train, labels, test)}
+        baselines[name] = Baseline(dummy.predict(nothing), len(train))
+    sample = _sample(labels, seed)
+    baselines["tfidf"] = Baseline(_tfidf(train.select(sample), labels[sample], test), len(sample))
+    return baselines
+
+
+def _sample(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Return the indices of all rows or, in ascending order, of a random sample of as many as can be afforded.
+
+    Every class has at least one row there: scikit-learn's stratified split refuses a class with a single row.
+    """
+    classes = int(labels.max()) + 1
+    most = min(_MOST_ROWS, max(_MOST_ROWS_TIMES_CLASSES // classes, 10 * classes))
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    order = np.random.default_rng(seed).permutation(len(labels))
+    first = np.unique(labels[order], return_index=True)[1]
+    return np.sort(np.concatenate([order[first], np.delete(order, first)])[:most])
 
 
 def _tfidf(train: Dataset, labels: np.ndarray, test: Dataset) -> np.ndarray:

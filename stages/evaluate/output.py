@@ -9,7 +9,7 @@ from sklearn.metrics import confusion_matrix
 
 from stages.evaluate.class_figures import confusion_figure, f1_by_class_figure
 from stages.evaluate.figures import learning_curves_figure, tradeoff_figure
-from stages.evaluate.results import Predicted, Setting, headline, method_details, scores_with_interval
+from stages.evaluate.results import Predicted, Setting, baseline_scores, headline, method_details
 from stages.evaluate.tables import WIDTH, confusion_text, positive_class_text, report_text, summary_text
 from stages.evaluate.warning import warning_text
 from stages.presentation.figures import save_figure
@@ -42,10 +42,7 @@ def write_evaluation(
         write_json(METRICS / f"{method}.json", headline(details[method]))
         write_text(REPORTS / f"{method}.txt", report_text(method, test.labels, predictions, setting.class_names))
         matrices.append(_write_confusion(method, test.labels, predictions, setting.class_names))
-    baselines = {
-        name: scores_with_interval(test.labels, predictions, len(setting.class_names), setting.bootstrap)
-        for name, predictions in setting.baselines.items()
-    }
+    baselines = {name: baseline_scores(test.labels, baseline, setting) for name, baseline in setting.baselines.items()}
     write_json(METRICS / "baseline.json", baselines)
     _write_figures(details, np.bincount(test.labels, minlength=len(setting.class_names)), setting, curves)
     confidence = setting.bootstrap.confidence

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from stages.classifier.scores import classification_scores
+from stages.evaluate.baselines import Baseline
 from stages.evaluate.classes import class_metrics
 from stages.evaluate.intervals import Bootstrap, f1_difference_interval, f1_interval
 from stages.evaluate.mcnemar import mcnemar_p
@@ -40,11 +41,11 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Setting:
-    """What is the same for every method: the K class names, how intervals are computed, and each baseline's classes (N,)."""
+    """What is the same for every method: the K class names, how intervals are computed, and the baselines."""
 
     class_names: Sequence[str]
     bootstrap: Bootstrap
-    baselines: Mapping[str, np.ndarray]
+    baselines: Mapping[str, Baseline]
 
 
 def method_details(
@@ -82,7 +83,9 @@ def method_details(
         "mcnemar_p": float(f"{p:.6g}"),  # significant digits: a small p must not be rounded to 0
     }
     for name in CHANCE:
-        compared = compare(test.labels, test.by_method[method], setting.baselines[name], num_classes, setting.bootstrap)
+        compared = compare(
+            test.labels, test.by_method[method], setting.baselines[name].predictions, num_classes, setting.bootstrap
+        )
         details |= _rounded({f"f1_minus_{name}{end}": value for end, value in compared.items()})
     of_classes = class_metrics(test.labels, test.by_method[method], test.probabilities[method], setting.class_names)
     details |= {key: of_classes.pop(key) for key in ("classes", "classes_predicted", "never_predicted")}
@@ -96,10 +99,18 @@ def headline(details: Mapping[str, Any]) -> dict[str, float]:
     return {**scores, "size_mib": round(details["checkpoint_mib"], 2), "trainable": details["trainable_parameters"]}
 
 
-def scores_with_interval(labels: np.ndarray, predictions: np.ndarray, num_classes: int, bootstrap: Bootstrap) -> dict[str, float]:
+def baseline_scores(labels: np.ndarray, baseline: Baseline, setting: Setting) -> dict[str, float]:
+    """Return what metrics/baseline.json holds of one baseline: its scores, and on how many rows it was trained."""
+    scores = _scores_with_interval(labels, baseline.predictions, len(setting.class_names), setting.bootstrap)
+    return {**_rounded(scores), "training_rows": baseline.training_rows}
+
+
+def _scores_with_interval(
+    labels: np.ndarray, predictions: np.ndarray, num_classes: int, bootstrap: Bootstrap
+) -> dict[str, float]:
     """Return accuracy, macro precision, recall and F1, and the interval of F1."""
     low, high = f1_interval(labels, predictions, num_classes, bootstrap)
-    return _rounded({**classification_scores(labels, predictions, num_classes), "f1_low": low, "f1_high": high})
+    return {**classification_scores(labels, predictions, num_classes), "f1_low": low, "f1_high": high}
 
 
 def compare(
@@ -116,7 +127,7 @@ def _quality(method: str, test: Predicted, num_classes: int, bootstrap: Bootstra
     predictions, reference = test.by_method[method], test.by_method[REFERENCE]
     compared = compare(test.labels, predictions, reference, num_classes, bootstrap)
     return {
-        **scores_with_interval(test.labels, predictions, num_classes, bootstrap),
+        **_scores_with_interval(test.labels, predictions, num_classes, bootstrap),
         **{f"f1_minus_{REFERENCE}{end}": value for end, value in compared.items()},
     }
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from stages.classifier.inference import predict_logits
 from stages.classifier.splits import column, load_labels, load_split, load_tokenizer, load_transfer_names, make_collator
-from stages.evaluate.baselines import baseline_predictions
+from stages.evaluate.baselines import make_baselines
 from stages.evaluate.intervals import Bootstrap
 from stages.evaluate.output import write_evaluation
 from stages.evaluate.results import Predicted, Setting
@@ -21,16 +21,19 @@ from stages.project.machine import pick_device
 from stages.project.parameters import load_params
 from stages.project.paths import DETAILS, LEARNING_CURVES, METRICS, MODELS, TRAINING_METRICS
 from stages.project.provenance import provenance, write_provenance
+from stages.project.records import restore_record
 from stages.project.schema import METHODS, Params
 
 
 def main() -> None:
     params = load_params()
     record = provenance("evaluate", params)
+    for method in METHODS:
+        restore_record(f"train_{method}", params, MODELS / method)
     class_names = load_labels()
     sets = {"test": load_split("test")} | {name: load_split(f"transfer_{name}") for name in load_transfer_names()}
     training, curves = training_records()
-    baselines = baseline_predictions(load_split("train"), sets["test"], params.seed)
+    baselines = make_baselines(load_split("train"), sets["test"], params.seed)
     bootstrap = Bootstrap(params.evaluate.bootstrap_samples, params.evaluate.confidence, params.seed)
     predicted = predict(sets, len(class_names), params)
     shown = write_evaluation(

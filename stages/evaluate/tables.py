@@ -99,7 +99,9 @@ def summary_text(
             difference = [f"{d['f1_minus_full']:+.4f}", interval]
         size = [f"{d['trainable_parameters']:,}", f"{d['checkpoint_mib']:.2f}"]
         rows.append([METHOD_LABELS[method], *_f1(d), *difference, *size])
-    return aligned([header, *rows])
+    text = aligned([header, *rows])
+    used, had = baselines["tfidf"]["training_rows"], baselines["majority"]["training_rows"]
+    return text if used == had else f"(TF-IDF was trained on {used:,} of the {had:,} training rows)\n{text}"
 
 
 def _f1(scores: Mapping[str, float]) -> list[str]:
