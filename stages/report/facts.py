@@ -6,29 +6,44 @@ from pathlib import Path
 
 import pandas as pd
 
+from stages.presentation.learning import shortcomings
 from stages.project.errors import UserError
 from stages.project.files import read_json
-from stages.project.paths import CONFUSION, LEARNING_CURVES, METRICS, PLOTS, PROVENANCE, REPORTS, TRAINING_METRICS
+from stages.project.paths import (
+    CONFUSION,
+    DETAILS,
+    LEARNING_CURVES,
+    METRICS,
+    PLOTS,
+    PROVENANCE,
+    REPORTS,
+    TIMING_METRICS,
+    TRAINING_METRICS,
+)
 from stages.project.schema import METHODS, Params
 
 OWN = "this encoder"  # the row of metrics/memory_plan.csv for the encoder in models/base
+ARMS = ("full", "lora", "lora_merged", "adapter")
+PEFT = ("lora", "adapter")  # what is compared with full fine-tuning
 RECORDED_STAGES = (*(f"train_{method}" for method in METHODS), "evaluate")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Contents of the files; the dictionaries are keyed by method.
+    """Contents of the files; the dictionaries are keyed by method, or by arm of the benchmark.
 
     Attributes:
         data: metrics/data.json.
-        quality: metrics/{method}.json.
+        quality: metrics/details/{method}.json.
+        baseline: metrics/baseline.json.
         training: metrics/training/{method}.json.
         curves: plots/learning_curves/{method}.csv.
         confusion: plots/confusion/{method}.csv, one row (actual, predicted) per test text.
         reports: reports/{method}.txt.
         memory: metrics/memory.json.
-        plan: metrics/memory_plan.csv, what fits into the memory budget.
-        benchmark: metrics/benchmark.json, measured with a clock.
+        plan: metrics/memory_plan.csv, then metrics/published_memory_plan.csv: what fits into the memory budget.
+        timing: metrics/timing/{arm}.json, measured with a clock.
+        conditions: metrics/provenance/benchmark.json, under which it was measured.
         latency: plots/latency.csv, measured with a clock.
         learning_rates: metrics/learning_rates.csv.
         provenance: metrics/provenance/{stage}.json of the three trainings and of evaluate.
@@ -38,17 +53,46 @@ class Facts:
     params: Params
     data: dict
     quality: dict[str, dict]
+    baseline: dict[str, dict]
     training: dict[str, dict]
     curves: dict[str, pd.DataFrame]
     confusion: dict[str, pd.DataFrame]
     reports: dict[str, str]
     memory: dict
     plan: pd.DataFrame
-    benchmark: dict
+    timing: dict[str, dict]
+    conditions: dict
     latency: pd.DataFrame
     learning_rates: pd.DataFrame
     ablation: pd.DataFrame
     provenance: dict[str, dict]
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of all classes, in the order of their indices."""
+        return list(self.quality["full"]["f1_by_class"])
+
+    @property
+    def failed(self) -> dict[str, list[str]]:
+        """Why a method did not learn, for those that did not: nothing is concluded about them."""
+        reasons = {method: shortcomings(self.quality[method]) for method in METHODS}
+        return {method: why for method, why in reasons.items() if why}
+
+    @property
+    def compared(self) -> list[str]:
+        """The methods whose quality can be compared with that of full fine-tuning."""
+        return [] if "full" in self.failed else [method for method in PEFT if method not in self.failed]
+
+    @property
+    def transfer(self) -> list[str]:
+        """The names of the test sets of kinds of text that no method was trained on."""
+        return [key[len("transfer_") : -len("_f1")] for key in self.quality["full"] if key.startswith("transfer_")]
+
+    @property
+    def device(self) -> str:
+        """What trained and was timed: the processor's name on a CPU, otherwise the device's."""
+        machine = self.conditions["machine"]
+        return machine["cpu"] if machine["device"] == "cpu" else machine["device"]
 
 
 def load_facts(params: Params) -> Facts:
@@ -58,25 +102,28 @@ def load_facts(params: Params) -> Facts:
         UserError: a file is missing.
     """
 
-    def by_method(read: Callable, folder: Path, ending: str) -> dict:
-        return {method: read(folder / f"{method}.{ending}") for method in METHODS}
+    def read(folder: Path, ending: str, reader: Callable = read_json, names: tuple[str, ...] = METHODS) -> dict:
+        return {name: reader(folder / f"{name}.{ending}") for name in names}
 
     try:
+        plans = [pd.read_csv(METRICS / name) for name in ("memory_plan.csv", "published_memory_plan.csv")]
         return Facts(
             params=params,
             data=read_json(METRICS / "data.json"),
-            quality=by_method(read_json, METRICS, "json"),
-            training=by_method(read_json, TRAINING_METRICS, "json"),
-            curves=by_method(pd.read_csv, LEARNING_CURVES, "csv"),
-            confusion=by_method(read_names, CONFUSION, "csv"),
-            reports=by_method(lambda path: path.read_text(encoding="utf-8"), REPORTS, "txt"),
+            quality=read(DETAILS, "json"),
+            baseline=read_json(METRICS / "baseline.json"),
+            training=read(TRAINING_METRICS, "json"),
+            curves=read(LEARNING_CURVES, "csv", pd.read_csv),
+            confusion=read(CONFUSION, "csv", read_names),
+            reports=read(REPORTS, "txt", lambda path: path.read_text(encoding="utf-8")),
             memory=read_json(METRICS / "memory.json"),
-            plan=pd.read_csv(METRICS / "memory_plan.csv"),
-            benchmark=read_json(METRICS / "benchmark.json"),
+            plan=pd.concat([plan for plan in plans if len(plan)], ignore_index=True),
+            timing=read(TIMING_METRICS, "json", names=ARMS),
+            conditions=read_json(PROVENANCE / "benchmark.json"),
             latency=pd.read_csv(PLOTS / "latency.csv"),
             learning_rates=pd.read_csv(METRICS / "learning_rates.csv"),
             ablation=pd.read_csv(METRICS / "ablation.csv", index_col="method"),
-            provenance={stage: read_json(PROVENANCE / f"{stage}.json") for stage in RECORDED_STAGES},
+            provenance=read(PROVENANCE, "json", names=RECORDED_STAGES),
         )
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: no such file; `dvc repro` writes what the report quotes") from None

@@ -1,52 +1,73 @@
 """Where the quoted results come from: commits, machine, versions, and the hashes of data and base model."""
 
+from stages.presentation.markdown import plain
 from stages.presentation.markdown import table as markdown_table
 from stages.project.paths import MODELS, PROCESSED
 from stages.project.schema import METHODS
 from stages.report.facts import Facts
+from stages.report.language import Language
 
 SHOWN_PACKAGES = ("torch", "transformers", "peft")
 
 
-def table(facts: Facts) -> str:
+def table(facts: Facts, words: Language) -> str:
     """One row per stage: the commit of its code and parameters, what was not committed, versions and machine."""
     rows = []
     for stage, record in facts.provenance.items():
         inputs = record["inputs"]
         versions = ", ".join(f"{name} {inputs[f'package {name}']}" for name in SHOWN_PACKAGES)
         device = inputs["machine cpu"] if inputs["machine device"] == "cpu" else inputs["machine device"]
-        commit = (record["revision"] or "no git")[:12]
-        rows.append((stage, commit, _uncommitted(record), versions, f"{device}, {inputs['machine threads']} threads"))
-    return markdown_table(("stage", "commit", "not committed", "versions", "machine"), rows)
+        machine = words.say("origins.machine", device=device, threads=inputs["machine threads"])
+        rows.append((stage, _commit(record, words), _uncommitted(record, words), versions, machine))
+    return markdown_table(words.header("origins"), rows)
 
 
-def _uncommitted(record: dict) -> str:
+def _commit(record: dict, words: Language) -> str:
+    return record["revision"][:12] if record["revision"] else words.say("origins.no_git")
+
+
+def _uncommitted(record: dict, words: Language) -> str:
     if record["uncommitted"] is None:
-        return "unknown"
-    return ", ".join(record["uncommitted"]) or "nothing"
+        return words.say("origins.unknown")
+    return ", ".join(record["uncommitted"]) or words.say("origins.nothing")
 
 
-def hashes(facts: Facts) -> str:
-    """SHA-256 of what the trainings read: one row per file if all read the same, otherwise one per value."""
-    rows = []
+def hashes(facts: Facts, words: Language) -> str:
+    """SHA-256 of what was read: the files of the data source, then those of the trainings, one row per value."""
+    rows = [(plain(file["path"]), f"`{file['sha256']}`") for file in facts.data["source"]["files"]]
     for path in (f"{PROCESSED}/train.arrow", f"{PROCESSED}/validation.arrow", f"{MODELS}/base"):
         found = {facts.provenance[f"train_{method}"]["inputs"][path] for method in METHODS}
         rows += [(path, f"`{value}`") for value in sorted(found)]
-    return markdown_table(("read by the trainings", "SHA-256"), rows)
+    return markdown_table(words.header("hashes"), rows)
 
 
-def mismatches(facts: Facts) -> list[str]:
-    """Sentences about records that do not belong to the results: DVC's cache restores results, but not records."""
+def data_parameters(facts: Facts, words: Language) -> str:
+    """The parameters that decided which rows and columns of the source were used."""
+    values = facts.data["source"]["parameters"]
+    return ", ".join(f"`{name}` {plain(value)}" for name, value in values.items())
+
+
+def mismatches(facts: Facts, words: Language) -> str:
+    """Bullets about records that do not belong to the results: DVC's cache restores results, but not records."""
+    return "\n".join(f"- {found}" for found in _mismatches(facts, words))
+
+
+def verdict(facts: Facts, words: Language) -> str:
+    """The mismatches, or that there are none."""
+    return mismatches(facts, words) or words.say("origins.match")
+
+
+def _mismatches(facts: Facts, words: Language) -> list[str]:
     evaluated = facts.provenance["evaluate"]
     found = []
     for method in METHODS:
         trained = facts.provenance[f"train_{method}"]
         path = f"{MODELS}/{method}"
         if trained["outputs"].get(path) != evaluated["inputs"].get(path):
-            found.append(f"The record of train_{method} belongs to different weights from those that were evaluated.")
+            found.append(words.say("origins.other_weights", method=method))
         if trained["inputs"].get(f"{MODELS}/base") != evaluated["inputs"].get(f"{MODELS}/base"):
-            found.append(f"The record of train_{method} belongs to a different base model from the one that was evaluated.")
+            found.append(words.say("origins.other_base", method=method))
     machines = {value for record in facts.provenance.values() for key, value in record["inputs"].items() if key == "machine cpu"}
     if len(machines) > 1:
-        found.append(f"The stages ran on different processors: {', '.join(sorted(machines))}.")
+        found.append(words.say("origins.processors", machines=", ".join(sorted(machines))))
     return found

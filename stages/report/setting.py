@@ -32,6 +32,8 @@ def setting(params: Params, without: tuple[str, ...] = ()) -> str:
     for block in ("data", "model"):
         others = {"csv", "hub", "local"} - {chosen[block]["source"]}
         chosen[block] = {key: value for key, value in chosen[block].items() if key not in others}
+    if chosen["data"]["rare_classes"] == "error":  # then it refuses rows or lets them all pass
+        del chosen["data"]["rare_classes"], chosen["data"]["rare_class_min"]
     leaves = {place: value for place, value in leaf_values(chosen).items() if not _is_below(place, HOW + without)}
     return hashlib.sha256(json.dumps(leaves, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -1,39 +1,60 @@
-"""Write REPORT.md and metrics/headline.json from the metric files of all stages."""
+"""Write the reports in both languages and metrics/headline.json from the metric files of all stages."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from stages.presentation.titles import METHOD_LABELS
-from stages.project.files import write_json, write_text
+from stages.project.files import read_json, write_json, write_text
 from stages.project.parameters import load_params
-from stages.project.paths import METRICS
-from stages.project.schema import METHODS
-from stages.report import memory, origins, phrases, tables
+from stages.project.paths import METRICS, REPORTS
+from stages.report import classes, latency, memory, origins, prepared, quality, tables, training
 from stages.report.facts import Facts, load_facts
+from stages.report.filling import fill
+from stages.report.language import Language
 
-TEMPLATE = Path(__file__).with_name("report.md.j2")
-REPORT = Path("REPORT.md")
+TEMPLATES = Path(__file__).with_name("templates")
+# each document by language
+DOCUMENTS = {
+    ("report", "en"): Path("REPORT.md"),
+    ("report", "es"): Path("INFORME.md"),
+    ("details", "en"): REPORTS / "details.md",
+    ("details", "es"): REPORTS / "detalles.md",
+}
+PARTS = (classes, latency, memory, origins, prepared, quality, tables, training)
 
 
 def main() -> None:
     params = load_params()
     facts = load_facts(params)
-    write_text(REPORT, render(facts))
-    write_json(METRICS / "headline.json", facts.quality[params.report.method])
-    print(f"{REPORT} written; metrics/headline.json has the metrics of {METHOD_LABELS[params.report.method]}")
+    texts = {path: render(facts, *document) for document, path in DOCUMENTS.items()}
+    for path, text in texts.items():
+        write_text(path, text)
+    write_json(METRICS / "headline.json", read_json(METRICS / f"{params.report.method}.json"))
+    written = ", ".join(str(path) for path in texts)
+    print(f"{written} written; metrics/headline.json has the metrics of {METHOD_LABELS[params.report.method]}")
 
 
-def render(facts: Facts) -> str:
-    """Return the report as Markdown; an undefined name in the template is an error."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    template = environment.get_template(TEMPLATE.name)
-    transfer = [key.removeprefix("transfer_").removesuffix("_f1") for key in facts.quality["full"] if key.startswith("transfer_")]
-    modules = {"tables": tables, "phrases": phrases, "memory": memory, "origins": origins}
-    return template.render(facts=facts, params=facts.params, methods=METHODS, labels=METHOD_LABELS, transfer=transfer, **modules)
+def render(facts: Facts, document: str, code: str) -> str:
+    """Return a document as Markdown; an undefined name in its template is an error.
+
+    Args:
+        document: "report", or "details" for what is too long for it.
+        code: of the language, "en" or "es".
+    """
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined)
+    words = Language(code)
+    parts = {part.__name__.rpartition(".")[2]: _bound(part, facts, words) for part in PARTS}
+    return fill(environment.get_template(f"{document}.{code}.md.j2").render(facts=facts, params=facts.params, **parts))
+
+
+def _bound(part: ModuleType, facts: Facts, words: Language) -> SimpleNamespace:
+    """The functions of a module that say something, with their first two arguments: a template only names what to say."""
+
+    def says(function: Callable) -> bool:
+        return getattr(function, "__module__", None) == part.__name__ and not function.__name__.startswith("_")
+
+    return SimpleNamespace(**{name: partial(value, facts, words) for name, value in vars(part).items() if says(value)})

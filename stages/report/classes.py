@@ -1,0 +1,133 @@
+"""What the methods do with single classes: confusion matrices and classification reports, however many classes there are."""
+
+import re
+
+import pandas as pd
+from sklearn.metrics import classification_report
+
+from stages.presentation.markdown import plain
+from stages.presentation.markdown import table as markdown_table
+from stages.project.schema import METHODS
+from stages.report.facts import Facts
+from stages.report.language import Language, begin
+
+SIDE_BY_SIDE = 3  # the matrices of so many classes fit beside each other in one table
+LISTED, WORST = 5, 3  # so many have a row each in the report's classification report; of more, the worst ones have
+MANY = 12  # more classes are not listed all, and a matrix of them is not readable as a table
+SHOWN = 10  # of many classes, the largest and the worst
+PAIRS, ALL_PAIRS = 3, 10  # the most confused pairs in the report, and in the details
+AVERAGES = ("macro avg", "weighted avg")
+
+
+def confusion(facts: Facts, words: Language) -> str:
+    """The matrices of counts on the test set beside each other for few classes, otherwise the most confused pairs."""
+    names = facts.classes
+    if len(names) > SIDE_BY_SIDE:
+        return confused_pairs(facts, words, PAIRS)
+    columns = [words.say("confusion.column", label=words.say(f"short.{method}"), name=plain(name)) for method in METHODS for name in names]
+    rows = []
+    for actual in names:
+        cells = (f"{_counts(facts, method).loc[actual, predicted]:,}" for method in METHODS for predicted in names)
+        rows.append((plain(actual), *cells))
+    return f"{words.say('confusion.few')}\n\n{markdown_table((words.say('confusion.actual'), *columns), rows)}"
+
+
+def confused_pairs(facts: Facts, words: Language, most: int = ALL_PAIRS) -> str:
+    """The pairs (actual, predicted) that the methods confuse most, by the sum over the methods."""
+    wrong = {method: pairs[pairs["actual"] != pairs["predicted"]] for method, pairs in facts.confusion.items()}
+    counts = pd.DataFrame({method: rows.groupby(["actual", "predicted"]).size() for method, rows in wrong.items()})
+    counts = counts.fillna(0).astype(int)
+    if counts.empty:
+        return words.say("confusion.none")
+    # stable: pairs with the same sum stay in the order of their names, in every language and run
+    first = counts.loc[(-counts.sum(axis=1)).sort_values(kind="stable").index[:most]]
+    rows = [(plain(pair[0]), plain(pair[1]), *(f"{row[method]:,}" for method in METHODS)) for pair, row in first.iterrows()]
+    header = (*words.header("pairs"), *(words.label(method) for method in METHODS))
+    return f"{words.counted('confusion.pairs', len(rows))}\n\n{markdown_table(header, rows)}"
+
+
+def confusion_tables(facts: Facts, words: Language) -> str:
+    """The matrix of every method for up to `MANY` classes, otherwise the most confused pairs."""
+    names = facts.classes
+    if len(names) > MANY:
+        return confused_pairs(facts, words)
+    header = [words.say("confusion.predicted", name=plain(name)) for name in names]
+    tables = []
+    for method in METHODS:
+        counts = _counts(facts, method)
+        rows = [(words.say("confusion.true", name=plain(name)), *(f"{count:,}" for count in counts.loc[name])) for name in names]
+        tables.append(markdown_table((begin(words.label(method)), *header), rows))
+    return "\n\n".join(tables)
+
+
+def _counts(facts: Facts, method: str) -> pd.DataFrame:
+    """The number of test texts by actual (rows) and predicted class."""
+    pairs, names = facts.confusion[method], facts.classes
+    return pd.crosstab(pairs["actual"], pairs["predicted"]).reindex(index=names, columns=names, fill_value=0)
+
+
+def classification(facts: Facts, words: Language) -> str:
+    """scikit-learn's classification report of the three methods beside each other; of more classes the worst."""
+    reports = {method: _report(facts, method) for method in METHODS}
+    names, note = facts.classes, words.say("classification.all")
+    if len(names) > LISTED:
+        names = worst(facts)[:WORST]
+        note = words.say("classification.worst", shown=len(names), classes=len(facts.classes))
+    rows = [(plain(name), *_cells(reports, name)) for name in names]
+    rows.append(_accuracy(reports, words))
+    rows += [(words.say(f"average.{average.split()[0]}"), *_cells(reports, average)) for average in AVERAGES]
+    first, *others = words.header("scores")
+    scores = [cell for method in METHODS for cell in (f"{words.say(f'short.{method}')}: {first}", *others)]
+    table = markdown_table((*words.header("classification"), *scores), rows)
+    return f"{note}\n\n{table}"
+
+
+def _report(facts: Facts, method: str) -> dict:
+    pairs, names = facts.confusion[method], facts.classes
+    report = classification_report(pairs["actual"], pairs["predicted"], labels=names, output_dict=True, zero_division=0)
+    return {**report, "accuracy": float((pairs["actual"] == pairs["predicted"]).mean())}
+
+
+def _cells(reports: dict[str, dict], row: str) -> list[str]:
+    first = next(iter(reports.values()))[row]
+    scores = [f"{reports[method][row][score]:.4f}" for method in METHODS for score in ("precision", "recall", "f1-score")]
+    return [f"{first['support']:,.0f}", *scores]
+
+
+def _accuracy(reports: dict[str, dict], words: Language) -> tuple[str, ...]:
+    total = next(iter(reports.values()))["macro avg"]["support"]
+    scores = [cell for method in METHODS for cell in ("", "", f"{reports[method]['accuracy']:.4f}")]
+    return (words.say("average.accuracy"), f"{total:,.0f}", *scores)
+
+
+def worst(facts: Facts) -> list[str]:
+    """All class names, from the lowest to the highest mean F1 of the methods."""
+    mean = {name: sum(facts.quality[method]["f1_by_class"][name] for method in METHODS) for name in facts.classes}
+    return sorted(mean, key=lambda name: mean[name])
+
+
+def sizes_and_scores(facts: Facts, words: Language) -> str:
+    """Rows of each split and F1 of each method by class; of many classes the ten largest and the ten worst."""
+    entries = {entry["name"]: entry for entry in facts.data["classes"]}
+    if len(entries) <= MANY:
+        return _class_table(facts, words, list(entries), entries)
+    largest = sorted(entries, key=lambda name: -entries[name]["train"])[:SHOWN]
+    tables = []
+    for kind, names in (("largest", largest), ("worst", worst(facts)[:SHOWN])):
+        tables += [words.say(f"classes.{kind}", shown=SHOWN, classes=len(entries)), _class_table(facts, words, names, entries)]
+    return "\n\n".join(tables)
+
+
+def _class_table(facts: Facts, words: Language, names: list[str], entries: dict[str, dict]) -> str:
+    rows = []
+    for name in names:
+        counts = (f"{entries[name][split]:,}" for split in ("train", "validation", "test"))
+        rows.append((plain(name), *counts, *(f"{facts.quality[method]['f1_by_class'][name]:.4f}" for method in METHODS)))
+    return markdown_table((*words.header("classes"), *(f"F1, {words.label(method)}" for method in METHODS)), rows)
+
+
+def reports(facts: Facts, words: Language) -> str:
+    """The three classification reports as scikit-learn prints them."""
+    longest = max((len(run) for text in facts.reports.values() for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)  # a class name may contain one
+    return "\n\n".join(f"{fence}\n{facts.reports[method].rstrip()}\n{fence}" for method in METHODS)

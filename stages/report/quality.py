@@ -1,0 +1,162 @@
+"""Sentences on the scores: who learned, how the methods compare with full fine-tuning, and what limits the comparison."""
+
+from stages.presentation.learning import CLASSES, GUESSING, MAJORITY
+from stages.presentation.markdown import plain
+from stages.project.schema import METHODS
+from stages.report.facts import PEFT, Facts
+from stages.report.language import Language, begin, sentence
+
+NAMED_CLASSES = 5  # of those that a method never predicts, at most so many are named
+
+
+def not_learned(facts: Facts, words: Language) -> str:
+    """What stands first where a method did not learn: why, and that nothing is concluded about it; otherwise nothing."""
+    items = []
+    for method, reasons in facts.failed.items():
+        # what does not beat the most frequent class need not be compared with guessing too
+        told = [reason for reason in reasons if not (reason == GUESSING and MAJORITY in reasons)]
+        why = sentence(_why(facts, words, method, reason) for reason in told)
+        items.append(f"- {words.say('failed.method', the=begin(words.the(method)), why=why)}")
+    if not items:
+        return ""
+    everything = "full" in facts.failed
+    return "\n".join([words.say("failed.title"), *items, f"- {words.say('failed.reference' if everything else 'failed.others')}"])
+
+
+def _why(facts: Facts, words: Language, method: str, reason: str) -> str:
+    details = facts.quality[method]
+    if reason == CLASSES:
+        missing = details["never_predicted"]
+        named = ", ".join(f"*{plain(name)}*" for name in missing[:NAMED_CLASSES])
+        counts = {"named": named, "classes": details["classes"]}
+        return words.counted("failed.classes" if len(missing) <= NAMED_CLASSES else "failed.many_classes", len(missing), **counts)
+    name = {MAJORITY: "majority", GUESSING: "stratified"}[reason]
+    digits = _digits(details, f"f1_minus_{name}")
+    low, high = (f"{details[f'f1_minus_{name}_{end}']:+.{digits}f}" for end in ("low", "high"))
+    return words.say(f"failed.{name}", f1=f"{details['f1']:.3f}", base=f"{facts.baseline[name]['f1']:.3f}", low=low, high=high)
+
+
+def answer(facts: Facts, words: Language) -> str:
+    """One bullet for each method that is compared with full fine-tuning."""
+    return "\n".join(f"- {begin(against_full(facts, words, method))}" for method in facts.compared)
+
+
+def against_full(facts: Facts, words: Language, method: str) -> str:
+    """Whether the paired interval of the F1 difference excludes 0, and on which side."""
+    quality = facts.quality[method]
+    difference, low, high = (quality[f"f1_minus_full{end}"] for end in ("", "_low", "_high"))
+    outcome = "below" if high < 0 else "above" if low > 0 else "same" if low == high == 0 else "open"
+    size = difference if outcome == "open" else abs(difference)
+    digits = _digits(quality, "f1_minus_full")
+    numbers = {"low": f"{low:+.{digits}f}", "high": f"{high:+.{digits}f}", "percent": _confidence(facts)}
+    numbers["size"] = f"{size:+.{digits}f}" if outcome == "open" else f"{size:.{digits}f}"
+    return words.say(f"against_full.{outcome}", the=words.the(method), **numbers)
+
+
+def difference(facts: Facts, words: Language, method: str) -> str:
+    """The cell of a table: the difference from full fine-tuning with its interval, or why there is none."""
+    if method in facts.failed:
+        return words.say("failed.cell")
+    if method not in facts.compared:
+        return "-"
+    quality, digits = facts.quality[method], _digits(facts.quality[method], "f1_minus_full")
+    return words.interval(*(f"{quality[f'f1_minus_full{end}']:+.{digits}f}" for end in ("", "_low", "_high")))
+
+
+def _digits(quality: dict, key: str) -> int:
+    """The decimals at which no bound that is not 0 looks like 0: at least three."""
+    bounds = [abs(quality[f"{key}{end}"]) for end in ("_low", "_high")]
+    return next((digits for digits in (3, 4, 5) if all(not bound or round(bound, digits) for bound in bounds)), 6)
+
+
+def _confidence(facts: Facts) -> str:
+    return f"{100 * facts.params.evaluate.confidence:g}"
+
+
+def confidence(facts: Facts, words: Language) -> str:
+    """How many percent the intervals of the scores are for."""
+    return _confidence(facts)
+
+
+def mcnemar(facts: Facts, words: Language) -> str:
+    """The verdict of the exact test on the texts that only one of the two gets right, at the level of the intervals."""
+    level = 1 - facts.params.evaluate.confidence
+    found: dict[str, list[str]] = {}
+    for method in facts.compared:
+        p = facts.quality[method]["mcnemar_p"]
+        verdict = "differs" if p < level else "open"
+        found.setdefault(verdict, []).append(words.say("mcnemar.method", the=words.the(method), p=f"{p:.3g}"))
+    return sentence(words.say(f"mcnemar.{verdict}", methods=words.listed(methods)) for verdict, methods in found.items())
+
+
+def baseline(facts: Facts, words: Language) -> str:
+    """How the methods that learned compare with the baseline that everybody tries first."""
+    score = facts.baseline["tfidf"]["f1"]
+    learned = [method for method in METHODS if method not in facts.failed]
+    above = [words.the(method) for method in learned if facts.quality[method]["f1"] > score]
+    others = [words.the(method) for method in learned if facts.quality[method]["f1"] <= score]
+    everything = "all" if len(above) == len(METHODS) else "all_learned"
+    kind = "nobody" if not learned else everything if not others else "none" if not above else "some"
+    return words.say(f"baseline.{kind}", f1=f"{score:.3f}", above=words.listed(above), others=words.listed(others))
+
+
+def transfer(facts: Facts, words: Language) -> str:
+    """The methods in their order on every transfer set, those that learned; nothing where there is no such set."""
+    learned = [method for method in METHODS if method not in facts.failed]
+    if not facts.transfer or not learned:
+        return ""
+    sets = []
+    for name in facts.transfer:
+        scores = {method: facts.quality[method][f"transfer_{name}_f1"] for method in learned}
+        order = sorted(scores, key=lambda method: scores[method], reverse=True)
+        listed = ", ".join(f"{words.say(f'short.{method}')} {scores[method]:.3f}" for method in order)
+        known = f"transfer.{name}"
+        sets.append(words.say("transfer.set", name=words.say(known) if words.has(known) else plain(name), scores=listed))
+    return f"- {words.say('transfer.all', sets='; '.join(sets))}"
+
+
+def overlapping(facts: Facts, words: Language) -> str:
+    """Which methods' own F1 intervals overlap, among those that learned."""
+    learned = [method for method in METHODS if method not in facts.failed]
+    pairs = [(a, b) for i, a in enumerate(learned) for b in learned[i + 1 :] if _overlap(facts.quality[a], facts.quality[b])]
+    if len(learned) < 2:
+        return ""
+    if not pairs:
+        return words.say("overlap.none")
+    return words.say("overlap.some", pairs="; ".join(words.listed([words.the(a), words.the(b)]) for a, b in pairs))
+
+
+def _overlap(a: dict, b: dict) -> bool:
+    return a["f1_low"] <= b["f1_high"] and b["f1_low"] <= a["f1_high"]
+
+
+def positive_class(facts: Facts, words: Language) -> str:
+    """For two classes: how well every method ranks the texts by the score of the positive one, if the test set has both."""
+    if "roc_auc" not in facts.quality["full"]:
+        return ""
+    scores = []
+    for method in METHODS:
+        details = facts.quality[method]
+        values = {"auc": f"{details['roc_auc']:.4f}", "precision": f"{details['average_precision']:.4f}"}
+        scores.append(words.say("positive.scores", label=words.say(f"short.{method}"), **values))
+    return words.say("positive.all", name=plain(facts.quality["full"]["positive_class"]), scores=", ".join(scores))
+
+
+def savings(facts: Facts, words: Language) -> str:
+    """What each parameter-efficient method saves: trained parameters, checkpoint, peak memory of training."""
+    full, memory = facts.quality["full"], facts.memory
+    parts = []
+    for method in PEFT:
+        own = facts.quality[method]
+        peak = memory[method]["peak_training_memory_mib"] / memory["full"]["peak_training_memory_mib"] - 1
+        parts.append(
+            words.say(
+                "savings.method",
+                label=words.label(method),
+                share=f"{own['trainable_percent']:.2f}",
+                size=f"{own['checkpoint_mib']:.2f}",
+                full=f"{full['checkpoint_mib']:.2f}",
+                peak=f"{100 * peak:+.0f}",
+            )
+        )
+    return words.say("savings.all", methods="; ".join(parts))
