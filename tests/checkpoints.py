@@ -72,10 +72,12 @@ def record(method: str, params: Params, counts: ParameterCounts) -> None:
     write_json(TRAINING_METRICS / f"{method}.json", summary)
     rows = [(1, *(0.5 for _ in VALIDATION)), (2, *VALIDATION.values())]
     write_csv(LEARNING_CURVES / f"{method}.csv", ["epoch", *VALIDATION], rows)
-    counted = {f"{split}_rows_{label}": n for split, numbers in ROWS.items() for label, n in zip(LABELS, numbers, strict=True)}
-    write_json(METRICS / "data.json", counted)
+    counted = [{"name": label, **{split: numbers[k] for split, numbers in ROWS.items()}} for k, label in enumerate(LABELS)]
+    write_json(METRICS / "data.json", {"classes": counted})
     inputs = {BASE_MODEL.as_posix(): content_hash(BASE_MODEL)}
-    write_provenance(f"train_{method}", {"revision": None, "uncommitted": None, "inputs": inputs}, [MODELS / method])
+    write_provenance(
+        f"train_{method}", {"revision": None, "history": "complete", "uncommitted": None, "inputs": inputs}, [MODELS / method]
+    )
 
 
 def _make_texts_matter(weights: Path) -> None:

@@ -42,7 +42,7 @@ def imported_code(stage: str) -> set[str]:
 def test_the_stages_are_these_in_this_order():
     assert list(STAGES) == ["fetch", "prepare", *TRAININGS, "evaluate", "benchmark", "plan", "report"]
     assert all(STAGES[stage]["desc"] for stage in STAGES)
-    assert {STAGES[stage]["cmd"] for stage in STAGES} == {f"python -m stages.{stage}" for stage in STAGES}
+    assert {STAGES[stage]["cmd"] for stage in STAGES} == {f"sh stages/project/activated.sh python -m stages.{stage}" for stage in STAGES}
 
 
 def test_the_pipeline_is_short_enough_to_read():

@@ -2,19 +2,26 @@
 
 import os
 import platform
+import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:  # it takes seconds to import, and `fetch` does without
+    import torch
 
 
-def pick_device() -> torch.device:
+def pick_device() -> "torch.device":
     """The first CUDA device if there is one, else the CPU."""
+    import torch
+
     return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
 
 
-def describe_machine(device: torch.device) -> dict[str, str | int]:
+def describe_machine(device: "torch.device") -> dict[str, str | int]:
     """Return the hardware and the versions that a timing depends on; nothing that identifies the machine or its user."""
+    import torch
+
     description: dict[str, str | int] = {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "cpu": cpu_model(),
@@ -24,6 +31,16 @@ def describe_machine(device: torch.device) -> dict[str, str | int]:
         "python": platform.python_version(),
     }
     return description | {package: version(package) for package in ("torch", "transformers", "peft")}
+
+
+def machine_in_words() -> str:
+    """Return processor, cores that this process may use, and the GPU if the process has loaded what would use it."""
+    available = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    words = f"{cpu_model()}, {len(available)} core(s)"
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        words += f", {threads} thread(s)"
+    torch = sys.modules.get("torch")
+    return f"{torch.cuda.get_device_name(0)} with {words}" if torch and torch.cuda.is_available() else words
 
 
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

@@ -6,7 +6,7 @@ PARAMS = Path("params.yaml")
 PIPELINE = Path("dvc.yaml")
 SCRATCH = Path(".cache")  # ignored by git and DVC: downloads, save points, the lock
 SAVE_POINTS = SCRATCH / "save_points"
-RAW = Path("data/raw")
+RAW = Path("data/fetched")  # not data/raw, where many people keep their own tables: DVC deletes outs
 PROCESSED = Path("data/processed")
 MODELS = Path("models")
 BASE_MODEL = MODELS / "base"
@@ -15,6 +15,7 @@ DETAILS = METRICS / "details"  # of evaluate: all that it knows of a method; met
 TRAINING_METRICS = METRICS / "training"
 TIMING_METRICS = METRICS / "timing"  # what a clock measured: in git, in no hash of dvc.lock
 PROVENANCE = METRICS / "provenance"
+DURATIONS = METRICS / "durations.json"  # what each stage took, measured with a clock
 PLOTS = Path("plots")
 LEARNING_CURVES = PLOTS / "learning_curves"
 CONFUSION = PLOTS / "confusion"
@@ -23,3 +24,9 @@ REPORTS = Path("reports")
 # inside the folder of a saved model
 WEIGHTS = "model.safetensors"
 SHARDS = "model.safetensors.index.json"  # says which shard holds which tensor
+
+
+def queued_from() -> Path | None:
+    """Return the checkout whose experiment runs here, if this is a folder below .dvc/tmp/exps, which DVC deletes; else None."""
+    exps = next((folder for folder in Path.cwd().parents if folder.parts[-3:] == (".dvc", "tmp", "exps")), None)
+    return exps.parents[2] if exps else None

@@ -1,21 +1,23 @@
 """Where results come from: everything that determines them, and the commit of the code."""
 
+import hashlib
+import json
 import platform
-import subprocess
 from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypedDict
 
 import torch
-import yaml
 
+from stages.project.environment import PRECISION
 from stages.project.errors import UserError
 from stages.project.files import content_hash, write_json
 from stages.project.machine import describe_machine, pick_device
-from stages.project.parameters import known_keys
-from stages.project.paths import PARAMS, PIPELINE, PROVENANCE
+from stages.project.paths import PARAMS, PIPELINE, PROVENANCE, SCRATCH, queued_from
+from stages.project.pipeline import parameter_keys, stage_definitions
 from stages.project.processes import process_count
+from stages.project.revision import revision_of
 from stages.project.schema import Params
 
 # what computes, draws random numbers, or decides the order of operations
@@ -26,6 +28,7 @@ class Provenance(TypedDict):
     """Commit and inputs of a stage, see `provenance`."""
 
     revision: str | None
+    history: str
     uncommitted: list[str] | None
     inputs: dict[str, str]
 
@@ -40,64 +43,47 @@ def stage_inputs(stage: str, params: Params) -> dict[str, str]:
     Raises:
         UserError: there is no dvc.yaml, or it does not define the stage.
     """
-    try:
-        definition = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"][stage]
-    except (OSError, KeyError) as error:
-        raise UserError(f"{PIPELINE}: no stage {stage} is defined there; run the command in the project's folder") from error
+    definitions = stage_definitions()
+    if stage not in definitions:
+        raise UserError(f"{PIPELINE}: no stage {stage} is defined there, but {', '.join(definitions)}")
+    definition = definitions[stage]
     keys = parameter_keys(definition["params"])
     inputs = {f"parameter {key}": repr(reduce(getattr, key.split("."), params)) for key in keys}
     inputs |= {path: content_hash(Path(path)) for path in definition["deps"]}
     inputs |= {f"package {name}": version(name) for name in PACKAGES}
     inputs |= {f"machine {key}": str(value) for key, value in describe_machine(pick_device()).items()}
-    inputs |= {"machine processes": str(process_count())}
+    inputs |= {"machine processes": str(process_count()), "machine precision": PRECISION}
     # which vector instructions the kernels use
     return inputs | {"machine kernels": torch.backends.cpu.get_cpu_capability(), "machine libc": "-".join(platform.libc_ver())}
-
-
-def parameter_keys(entries: list) -> list[str]:
-    """Return the dotted names of the single parameters (leaf keys) that a `params` list of dvc.yaml names.
-
-    An entry is a name, or a mapping from params.yaml to a list of names, or to nothing, which means all parameters. The name
-    of a section, such as `awp`, means every parameter in it.
-    """
-    leaves = known_keys(Params)
-    keys: list[str] = []
-    for entry in entries:
-        for name in [entry] if isinstance(entry, str) else entry[str(PARAMS)] or leaves:
-            # a name that is neither stays as it is: looking it up fails, and so it is noticed
-            keys += [leaf for leaf in leaves if leaf.startswith(f"{name}.")] or [name]
-    return keys
 
 
 def provenance(stage: str, params: Params) -> Provenance:
     """Return the commit and the inputs of `stage` as they are now: call it before the stage computes.
 
-    Keys: revision, the last commit that changed code among the inputs or the requirements; uncommitted, those of them, or of
-    params.yaml and dvc.yaml, that differ from their committed state; inputs (`stage_inputs`). The revision is not simply HEAD:
-    a commit that changes only results, another stage's code or other parts of params.yaml and dvc.yaml does not change it, so
-    the same run has the same record. Outside a git repository the first two are None.
+    Keys: revision, the last commit that changed code among the inputs or the requirements; history, whether git knows that for
+    sure (`Revision`); uncommitted, those of them, or of params.yaml and dvc.yaml, that differ from their committed state;
+    inputs (`stage_inputs`). The revision is not simply HEAD: a commit that changes only results, another stage's code or other
+    parts of params.yaml and dvc.yaml does not change it, so the same run has the same record. Where git cannot tell, revision
+    and uncommitted are None, and history says why.
     """
     inputs = stage_inputs(stage, params)
     code = ["requirements.txt", *(name for name in inputs if name.startswith("stages/"))]
-    revision = _git("log", "-1", "--format=%H", "--", *code)
-    changed = _git("status", "--porcelain", "--no-renames", "--", *code, str(PARAMS), str(PIPELINE))
-    uncommitted = None if changed is None else sorted(line[3:] for line in changed.splitlines())
-    return {"revision": revision or None, "uncommitted": uncommitted, "inputs": inputs}
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, encoding="utf-8", check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.rstrip("\n")  # lines of `git status` may start with a space
+    found = revision_of(code, [*code, str(PARAMS), str(PIPELINE)])
+    return {"revision": found.commit, "history": found.history, "uncommitted": found.uncommitted, "inputs": inputs}
 
 
 def write_provenance(stage: str, record: Provenance, outputs: list[Path]) -> None:
     """Write metrics/provenance/{stage}.json: the `record` of the results and the hashes of its outputs.
 
     The file is not a declared output of any stage: it names the machine and the versions, on which no hash in dvc.lock may
-    depend. A second run on the same checkout and machine writes the same file.
+    depend. A second run on the same checkout and machine writes the same file. A copy is kept for `restore_record`.
     """
-    made = {path.as_posix(): content_hash(path) for path in outputs}
-    write_json(PROVENANCE / f"{stage}.json", {**record, "outputs": made})
+    content = {**record, "outputs": {path.as_posix(): content_hash(path) for path in outputs}}
+    write_json(PROVENANCE / f"{stage}.json", content)
+    name = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    write_json(kept_records(stage) / f"{name}.json", content)
+
+
+def kept_records(stage: str) -> Path:
+    """The folder of all records of a stage; an experiment of DVC's queue runs in a folder that does not last."""
+    return (queued_from() or Path()) / SCRATCH / "records" / stage

@@ -12,6 +12,7 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -20,27 +21,49 @@ from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
+from stages.project.durations import expected, record, total
+from stages.project.environment import settle_environment
 from stages.project.errors import UserError
+from stages.project.inactive import committed_values, warnings
+from stages.project.parameters import known_keys, load_params
 from stages.project.paths import SCRATCH
-from stages.project.processes import is_main_process
+from stages.project.pipeline import named_parameters, stage_definitions, stages_after
+from stages.project.processes import forget_launcher, is_launched, is_main_process
+from stages.project.schema import Params
 
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 STOPPED = "stopped; `dvc repro` continues from here: finished stages are kept, a training resumes at its last save point"
+
+
+class Clock:
+    """How long this process has worked for its stage.
+
+    Attributes:
+        loading: seconds that the imports took.
+        partial: whether it only does the rest of a run that was stopped, so that its time measures nothing.
+    """
+
+    loading = 0.0
+    partial = False
 
 
 @contextmanager
 def loading() -> Iterator[None]:
     """Import a stage's libraries inside this block.
 
-    They take seconds to load. From here on Ctrl-C ends the process with one line, during the imports and after them. The
-    garbage collector is off in the block: imports leave no garbage, and looking for it takes a tenth of their time.
+    They take seconds to load. From here on Ctrl-C ends the process with one line, during the imports and after them, and the
+    environment has no say in the results (`settle_environment`). The garbage collector is off in the block: imports leave no
+    garbage, and looking for it takes a tenth of their time.
     """
     _end_quietly_on_interrupt()
+    settle_environment()
+    started = time.monotonic()
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
+        Clock.loading = time.monotonic() - started
 
 
 def _end_quietly_on_interrupt() -> None:
@@ -63,11 +86,44 @@ def _end_quietly_on_interrupt() -> None:
 def run_stage(name: str, main: Callable[[], None]) -> None:
     """Call `main` while no other stage runs in this checkout; faults end it as described in `report_errors`.
 
-    Several processes of one training are one stage: rank 0 holds the lock, and only rank 0 prints.
+    It starts with a line that says what the stage does and for how long, and ends with noting how long it took. Several
+    processes of one training are one stage: rank 0 holds the lock, and only rank 0 prints. Any other stage is one process,
+    whatever the environment says.
     """
+    if not name.startswith("train_"):
+        forget_launcher()
     alone = only_stage(name) if is_main_process() else _silently()
     with report_errors(), alone:
+        started = time.monotonic()
+        announced = announce(name)
         main()
+        if announced and is_main_process() and not Clock.partial:
+            record(name, *announced, Clock.loading + time.monotonic() - started)
+
+
+def announce(name: str) -> tuple[dict, Params] | None:
+    """Print what the stage `name` does and how long it and the stages after it will take; warn of parameters without effect.
+
+    Returns:
+        The stage's definition in dvc.yaml and the parameters; None if it is no stage, or if one of them cannot be read, which
+        the stage itself reports.
+    """
+    try:
+        definitions, params = stage_definitions(), load_params()
+        definition = definitions[name]
+    except (UserError, KeyError):
+        return None
+    time_of = expected(name, definition, params).phrase
+    if later := stages_after({name}, definitions):
+        which = ", ".join(later) if len(later) <= 3 else f"{len(later)} more stages"
+        time_of += f"; then {which}: {total(later, definitions, params).phrase}"
+    print(f"{name}: {definition.get('desc', '')} ({time_of})", flush=True)
+    if is_main_process():
+        # fetch stands at the start of a run, and tells of all parameters; a stage that runs without it tells of its own
+        keys = known_keys(Params) if name == "fetch" else named_parameters(definition)
+        for warning in warnings(params, committed_values(), keys):
+            print(f"warning: {warning}", file=sys.stderr, flush=True)
+    return definition, params
 
 
 @contextmanager
@@ -93,7 +149,8 @@ def report_errors() -> Iterator[None]:
 
 
 def _end(message: str) -> NoReturn:
-    sys.exit(f"error: {message}" if is_main_process() else 1)
+    others_print = is_launched() and not is_main_process()
+    sys.exit(1 if others_print else f"error: {message}")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from accelerate.utils import broadcast
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from stages.project.errors import UserError
+from stages.project.running import Clock
 from stages.regularization.awp import PerturbationLog
 from stages.training.early_stopping import EarlyStopping
 from stages.training.history import EpochRow, History
@@ -46,6 +47,7 @@ class Resumption(TrainerCallback):
         self.last_saved = time.monotonic()
         self.saved = point.read()
         if self.saved:
+            Clock.partial = True
             print(f"resuming from step {self.saved.state['trainer']['global_step']}, saved in {point.path}", flush=True)
 
     def save(self) -> None:

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from stages.project.paths import SAVE_POINTS
+from stages.project.paths import SAVE_POINTS, queued_from
 
 KEPT = 4  # save points of queued experiments that were killed
 
@@ -31,11 +31,11 @@ def save_point_of(method: str, inputs: dict[str, str]) -> "SavePoint":
     deletes when it fails: its state is kept in the checkout itself, under a name of its own, so that the same experiment
     resumes when it is queued again.
     """
-    queue = next((folder for folder in Path.cwd().parents if folder.parts[-3:] == (".dvc", "tmp", "exps")), None)
-    if queue is None:
+    checkout = queued_from()
+    if checkout is None:
         return SavePoint(SAVE_POINTS / f"{method}.safetensors", inputs)
     key = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
-    return SavePoint(queue.parents[2] / SAVE_POINTS / "queue" / f"{method}-{key}.safetensors", inputs, KEPT)
+    return SavePoint(checkout / SAVE_POINTS / "queue" / f"{method}-{key}.safetensors", inputs, KEPT)
 
 
 class SavePoint:

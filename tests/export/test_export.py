@@ -137,7 +137,7 @@ def write_results(method: str, evaluated: str) -> None:
     scores = dict.fromkeys(("accuracy", "precision", "recall"), 0.5) | {"f1": 0.61, "f1_low": 0.59, "f1_high": 0.63}
     write_json(METRICS / f"{method}.json", scores | {"transfer_tweets_f1": 0.4})
     write_json(METRICS / "data.json", read_json(METRICS / "data.json") | {"test_rows": 2014})
-    record: Provenance = {"revision": None, "uncommitted": None, "inputs": {f"models/{method}": evaluated}}
+    record: Provenance = {"revision": None, "history": "complete", "uncommitted": None, "inputs": {f"models/{method}": evaluated}}
     write_provenance("evaluate", record, [METRICS / f"{method}.json"])
 
 

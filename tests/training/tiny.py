@@ -9,6 +9,7 @@ import pyarrow as pa
 import yaml
 from transformers import BertTokenizerFast
 
+from stages.project.paths import DURATIONS
 from stages.project.schema import METHODS, Params
 from tests.imports import ROOT
 
@@ -58,4 +59,8 @@ def write_params(folder: Path, params: Params, awp: bool = True, **train) -> Non
 def results(folder: Path) -> dict[str, bytes]:
     """What a training left, by path: its model, learning curve and metrics."""
     paths = [path for place in ("models", "plots", "metrics") for path in (folder / place).rglob("*") if path.is_file()]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths if "base" not in path.parts}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in paths
+        if "base" not in path.parts and path.name != DURATIONS.name
+    }
