@@ -106,11 +106,11 @@ def _check_same(folder: Path, weights: str, made: str, inputs: Mapping[str, str]
 def rows_by_class(labels: list[str]) -> dict[str, list[int]]:
     """Rows of each class in the splits, as metrics/data.json counts them."""
     try:
-        data = read_json(METRICS / "data.json")
-    except (OSError, ValueError):
+        counted = {row["name"]: row for row in read_json(METRICS / "data.json")["classes"]}
+        rows = [counted[label] for label in labels]
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
-    keys = {split: [f"{split}_rows_{label}" for label in labels] for split in SPLITS}
-    return {split: [data[key] for key in names] for split, names in keys.items() if all(key in data for key in names)}
+    return {split: [row[split] for row in rows] for split in SPLITS if all(split in row for row in rows)}
 
 
 def read_test_scores(folder: Path, weights: str) -> TestScores | None:
