@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stages.classifier.splits import SPLITS
+from stages.prepare.statistics import losses
 from stages.texts.columns import short
 
 # shares above which, and counts below which, something is said
@@ -134,10 +135,9 @@ def row_hints(metrics: Mapping, counts: np.ndarray, names: Sequence[str], given:
 
 def _losses(metrics: Mapping) -> list[str]:
     found, read = [], metrics["rows_read"]
-    lost = {rule: metrics[f"dropped_{rule}"] for rule in ("empty", "duplicate", "conflicting")}
-    if sum(lost.values()) > DROPPED * read:
-        listed = f"{lost['empty']:,} empty, {lost['duplicate']:,} duplicate, {lost['conflicting']:,} with two different labels"
-        found.append(f"{sum(lost.values()):,} of {read:,} rows were dropped before splitting: {listed}.")
+    counts = {rule: metrics.get(f"dropped_{rule}", 0) for rule in ("empty", "missing", "conflicting", "duplicate")}
+    if sum(counts.values()) > DROPPED * read:
+        found.append(f"{losses({'read': read, **counts})}.")
     elsewhere = metrics.get("dropped_in_other_split", 0)
     if elsewhere > IN_OTHER_SPLIT * read:
         found.append(

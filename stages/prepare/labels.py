@@ -67,8 +67,8 @@ def check_labels(path: Path, key: str, column: str, names: Sequence[str], rows: 
 
 
 def binning(column: str) -> str:
-    """The line of pandas that turns numbers into three classes of about equal size."""
-    return f'df[{column!r}] = pd.qcut(df[{column!r}], 3, labels=["low", "middle", "high"])'
+    """The line of pandas that turns numbers into three classes of equal width."""
+    return f'df[{column!r}] = pd.cut(df[{column!r}], 3, labels=["low", "middle", "high"])'
 
 
 def label_warnings(names: Sequence[str], counts: np.ndarray, column: str) -> list[str]:

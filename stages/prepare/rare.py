@@ -52,9 +52,13 @@ def choose_classes(
             ones are too few even together. The message names all of them.
     """
     rare = _rare(counts, params, given)
-    message = _message(names, counts, rare, params, given) + cause if rare.any() else ""
-    if message and params.rare_classes == "error":
-        raise UserError(message)
+    facts = _facts(names, counts, rare, params, given) if rare.any() else ""
+    facts += f". {cause}" if facts and cause else ""
+    if facts and params.rare_classes == "error":
+        raise UserError(
+            f"{facts}. Add rows, or set data.rare_classes to drop, which leaves such classes out, or to merge, which makes them "
+            f"one class, {MERGED!r}"
+        )
     while True:
         classes = _without(rare, names, counts, params.rare_classes)
         regrouped = np.zeros((len(SPLITS), len(classes.names) + 1), dtype=np.int64)  # the last column: dropped
@@ -65,10 +69,15 @@ def choose_classes(
         if not found.any():
             break
         rare |= found
-    if len(classes.names) < 2 or still.any():
-        left = ", ".join(map(short, classes.names[:SHOWN])) or "no class"
-        together = ", which is still too small" if still.any() else "; two classes or more are needed"
-        raise UserError(f"data.rare_classes: {params.rare_classes} would leave {left}{together}; {message}")
+    if len(classes.names) < 2:
+        left = ", ".join(map(short, classes.names)) or "no class"
+        raise UserError(f"data.rare_classes: {params.rare_classes} leaves {left}, and two classes or more are needed: {facts}")
+    if still.any():
+        rows = int(regrouped[:, :-1][:, still].sum())
+        raise UserError(
+            f"data.rare_classes: merge gives the class {MERGED!r} only {rows} row(s); raise data.rare_class_min "
+            f"({params.rare_class_min}), so that more classes join it, or set data.rare_classes to drop: {facts}"
+        )
     return classes
 
 
@@ -100,8 +109,8 @@ def rare_warning(classes: Classes, action: str, test_given: bool) -> str:
     )
 
 
-def _message(names: Sequence[str], counts: np.ndarray, rare: np.ndarray, params: DataParams, given: Collection[str]) -> str:
-    """Name the rare classes with their rows and the splits that lack them, and say what would help."""
+def _facts(names: Sequence[str], counts: np.ndarray, rare: np.ndarray, params: DataParams, given: Collection[str]) -> str:
+    """Name the rare classes with their rows and the splits that lack them, and say why that matters."""
     have = allotted(counts, params, given)
     places = np.flatnonzero(rare)
     shown = []
@@ -114,10 +123,10 @@ def _message(names: Sequence[str], counts: np.ndarray, rare: np.ndarray, params:
     else:
         start = f"{len(places)} of {len(names)} classes have too few rows: {'; '.join(shown)}"
         start += "; ..." if len(places) > SHOWN else ""
-    return f"{start}. {_advice(have, rare, params, given)}"
+    return f"{start}. {_reason(have, rare, params, given)}"
 
 
-def _advice(have: np.ndarray, rare: np.ndarray, params: DataParams, given: Collection[str]) -> str:
+def _reason(have: np.ndarray, rare: np.ndarray, params: DataParams, given: Collection[str]) -> str:
     lacking = [split for split, rows in zip(SPLITS, have[:, rare], strict=True) if not rows.all()]
     shares = shares_to_cut(params, given)
     reasons = [f"{split} was given" for split in lacking if split in given and (split != "train" or len(given) > 1)]
@@ -132,7 +141,4 @@ def _advice(have: np.ndarray, rare: np.ndarray, params: DataParams, given: Colle
         place = SPLITS.index(split)
         if split != "train" and not have[0, have[place] > 0].any():
             reasons.append(f"no label of {split} is one of train: is {split} labelled?")
-    return (
-        f"Every split needs rows of every class ({'; '.join(reasons)}): add rows, or set data.rare_classes to drop, which leaves "
-        f"such classes out, or to merge, which makes them one class, {MERGED!r}"
-    )
+    return f"Every split needs rows of every class ({'; '.join(reasons)})"

@@ -14,7 +14,7 @@ from stages.prepare.origin import describe_source
 from stages.prepare.rare import choose_classes, rare_warning
 from stages.prepare.rated import LABELS, MAIN_FILE, TRANSFER_FILES, read_rated
 from stages.prepare.splitting import count_rows, limited, limited_main, split
-from stages.prepare.statistics import class_rows, leaking_rows, length_statistics, part_statistics, row_statistics
+from stages.prepare.statistics import class_rows, leaking_rows, length_statistics, losses, part_statistics, row_statistics
 from stages.prepare.store import StoredRows
 from stages.prepare.tokenizing import Encoded, check_model, write_tokenized
 from stages.prepare.user_data import read_given
@@ -116,8 +116,7 @@ def with_classes(corpus: Corpus, params: Params, warnings: list[str]) -> Corpus:
     """Return the corpus with the classes to learn only: rare ones are dropped or merged, as data.rare_classes says."""
     rows, kept, counts = corpus.rows["main"], corpus.kept["main"], corpus.counts["main"]
     by_split = count_rows(rows.labels[kept], rows.places[kept], len(corpus.names))
-    dropped = ", ".join(f"{count:,} {rule}" for rule, count in counts.items() if count and rule != "read")
-    cause = f" ({dropped} of {counts['read']:,} rows were dropped in cleaning)" if 2 * len(kept) < counts["read"] else ""
+    cause = losses(counts) if 2 * len(kept) < counts["read"] else ""
     classes = choose_classes(corpus.names, by_split, params.data, corpus.splits, cause)
     if not classes.rare:
         return corpus

@@ -18,8 +18,9 @@ Numbers are counts of rows unless the name says otherwise; a share is between 0 
   in each part. A list, so that data with many classes do not fill the table of `dvc metrics show` with columns.
 - `rare_classes`: a list of {"name", "rows"}: the classes that data.rare_classes dropped or merged, and their rows after cleaning.
 - `source`: where the rows come from: {"source": "csv", "path": "mine.csv", "files": [{"path", "sha256"}], "parameters": {...}}.
-  `path` is data.csv.path, the data set of the Hub with its commit, or null; `files` are the files of data/raw that were read
-  (copied byte for byte from yours); `parameters` are seed and those of `data` that count, by dotted name (columns, limit, ...).
+  `path` is data.csv.path, the data set of the Hub with its commit, or null; `files` are your own files (their copies, byte for
+  byte, are what is read) or, for other sources, those of data/fetched; `parameters` are seed and those of `data` that count, by
+  dotted name (columns, limit, ...).
 
 Example, shortened:
 
@@ -31,7 +32,7 @@ Example, shortened:
      "leaking_rows_after_truncation": {"train_validation": 0, "train_test": 0, "validation_test": 0},
      "classes": [{"name": "negative", "train": 84, "validation": 12, "test": 24}, ...], "rare_classes": [],
      "source": {"source": "csv", "path": "examples/reviews.csv",
-                "files": [{"path": "data/raw/reviews.csv", "sha256": "9f3c..."}],
+                "files": [{"path": "examples/reviews.csv", "sha256": "9f3c..."}],
                 "parameters": {"seed": 13, "data.limit": 0, "data.csv.text_column": "text", ...}}}
 """
 
@@ -43,6 +44,14 @@ import numpy as np
 from stages.prepare.tokenizing import Encoded
 
 PERCENTILES = (50, 95, 99)
+RULES = {
+    "empty": "empty",
+    "missing": "without text or label",
+    "near_tie": "near ties (data.neutral_margin)",
+    "conflicting": "with two different labels",
+    "duplicate": "duplicates",
+    "in_other_split": "in another split too",
+}
 
 
 def row_statistics(prefix: str, counts: Mapping[str, int]) -> dict[str, int]:
@@ -54,6 +63,17 @@ def row_statistics(prefix: str, counts: Mapping[str, int]) -> dict[str, int]:
         counts: "read", then the rules in the order in which they are applied.
     """
     return {f"{prefix}{'rows_read' if key == 'read' else f'dropped_{key}'}": count for key, count in counts.items()}
+
+
+def losses(counts: Mapping[str, int]) -> str:
+    """Return in a sentence without its end how many rows cleaning dropped, and why.
+
+    Args:
+        counts: as for `row_statistics`.
+    """
+    dropped = {words: counts[rule] for rule, words in RULES.items() if counts.get(rule)}
+    listed = ", ".join(f"{count:,} {words}" for words, count in dropped.items())
+    return f"Cleaning dropped {sum(dropped.values()):,} of {counts['read']:,} rows: {listed}"
 
 
 def class_rows(parts: Mapping[str, np.ndarray], names: Sequence[str]) -> list[dict]:

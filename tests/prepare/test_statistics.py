@@ -2,20 +2,37 @@
 
 import numpy as np
 
-from stages.prepare.statistics import class_statistics, length_statistics, majority_statistics, row_statistics
+from stages.prepare.statistics import class_rows, leaking_rows, length_statistics, part_statistics, row_statistics
+from stages.prepare.tokenizing import Encoded
 
 
 def test_rows_are_counted_by_class():
-    assert class_statistics("test", np.array([1, 1, 0]), ["no", "yes", "maybe"]) == {
-        "test_rows": 3,
-        "test_rows_no": 1,
-        "test_rows_yes": 2,
-        "test_rows_maybe": 0,
+    parts = {"train": np.array([1, 1, 0]), "test": np.array([1])}
+    assert class_rows(parts, ["no", "yes", "maybe"]) == [
+        {"name": "no", "train": 1, "test": 0},
+        {"name": "yes", "train": 2, "test": 1},
+        {"name": "maybe", "train": 0, "test": 0},
+    ]
+
+
+def test_a_part_has_its_share_of_the_largest_class_and_of_unknown_tokens():
+    encoded = Encoded(np.array([3, 9, 9, 4]), np.array([7, 7, 8, 9], dtype=np.uint64), tokens=20, unknown=5)
+    assert part_statistics("test", np.array([2, 0, 2, 2]), encoded, max_length=8) == {
+        "test_rows": 4,
+        "test_majority_percent": 75.0,
+        "test_truncated_share": 0.5,
+        "test_unknown_token_share": 0.25,
+        "test_distinct_encodings": 3,
     }
 
 
-def test_the_share_of_the_largest_class():
-    assert majority_statistics("test", np.array([2, 0, 2, 2])) == {"test_majority_percent": 75.0}
+def test_rows_of_one_split_that_look_like_rows_of_another_are_counted_by_pair():
+    digests = {"train": [1, 2, 3], "validation": [2, 2, 9], "test": [9, 3, 5, 5]}
+    assert leaking_rows({part: np.array(values, dtype=np.uint64) for part, values in digests.items()}) == {
+        "train_validation": 2,
+        "train_test": 1,
+        "validation_test": 1,
+    }
 
 
 def test_dropped_rows_have_their_rule_in_the_name():

@@ -40,10 +40,25 @@ def test_a_saved_tokenizers_own_padding_and_truncation_are_overruled(tmp_path):
 
 def test_batches_do_not_change_the_result(tokenizer, tmp_path):
     texts = [f"lamp {'x' * (i % 9)}" for i in range(23)]
-    lengths = write_tokenized(tmp_path / "a.arrow", [texts[:20], texts[20:]], np.zeros(23, dtype=np.int64), tokenizer, 6)
+    encoded = write_tokenized(tmp_path / "a.arrow", [texts[:20], texts[20:]], np.zeros(23, dtype=np.int64), tokenizer, 6)
     ids, whole = encode(tokenizer, texts, max_length=6)
-    assert lengths.tolist() == whole.tolist()
+    assert encoded.lengths.tolist() == whole.tolist()
     assert Dataset.from_file(str(tmp_path / "a.arrow"))["input_ids"][:] == ids
+
+
+def test_unknown_tokens_and_equal_encodings_are_counted(tokenizer, tmp_path):
+    texts = ["the kettle", "the 😍", "the 👎", "the kettle the kettle", "the kettle the lamp"]
+    encoded = write_tokenized(tmp_path / "a.arrow", [texts[:3], texts[3:]], np.zeros(5, dtype=np.int64), tokenizer, 5)
+    rows = Dataset.from_file(str(tmp_path / "a.arrow"))["input_ids"][:]
+    assert (encoded.tokens, encoded.unknown) == (2 + 2 + 2 + 3 + 3, 2)  # without the special ones, three of four are kept
+    assert len(set(encoded.digests.tolist())) == len(set(map(tuple, rows))) == 3
+    assert encoded.digests[1] == encoded.digests[2] and encoded.digests[3] == encoded.digests[4]
+
+
+def test_a_vocabulary_without_an_unknown_token_knows_everything(tokenizer, tmp_path):
+    tokenizer.unk_token = None
+    encoded = write_tokenized(tmp_path / "a.arrow", [["the kettle"]], np.zeros(1, dtype=np.int64), tokenizer, 5)
+    assert (encoded.tokens, encoded.unknown) == (2, 0)
 
 
 def test_a_length_that_the_encoder_cannot_read_is_refused(tokenizer):
