@@ -48,7 +48,8 @@ def _said_of(
         return f"WARNING: {start} DID NOT LEARN EVERY CLASS. {never}"
     baseline, what = chance
     f1, (difference, low, high) = baselines[baseline]["f1"], (d[f"f1_minus_{baseline}{end}"] for end in ("", "_low", "_high"))
+    verdict = "DID NOT LEARN" if difference <= 0 or never else "IS NOT SHOWN TO HAVE LEARNED"
     return (
-        f"WARNING: {start} DID NOT LEARN. Its macro F1 of {d['f1']:.4f} is not above {f1:.4f}, that of "
+        f"WARNING: {start} {verdict}. Its macro F1 of {d['f1']:.4f} is not measurably above {f1:.4f}, that of "
         f"{what} (difference {difference:+.4f}, {100 * confidence:g} % interval {low:+.4f} to {high:+.4f}). {never}"
     ).strip()

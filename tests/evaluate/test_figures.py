@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.evaluate.figures import confusion_figure, learning_curves_figure, tradeoff_figure
+from stages.evaluate.class_figures import confusion_figure, f1_by_class_figure
+from stages.evaluate.figures import learning_curves_figure, tradeoff_figure
 from stages.presentation.figures import METHOD_COLOURS, save_figure
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -31,6 +32,9 @@ def curves() -> dict[str, pd.DataFrame]:
 
 FIGURES = {
     "confusion": lambda: confusion_figure(np.array([[50, 3], [7, 40]]), ["negative", "positive"], "LoRA"),
+    "f1_by_class": lambda: f1_by_class_figure(
+        {"full": np.array([0.5, 1]), "lora": np.array([0.2, 0.6])}, np.array([3, 4]), ["a", "b"]
+    ),
     "tradeoff": lambda: tradeoff_figure(points(), 0.95),
     "learning_curves": lambda: learning_curves_figure(curves(), {"full": 2, "lora": 4, "adapter": 1}),
 }
@@ -44,25 +48,6 @@ def test_a_figure_drawn_twice_has_the_same_bytes(name, tmp_path):
     assert content.startswith(PNG) and b"Software" not in content
     assert content == (tmp_path / "second.png").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first.png", "second.png"]
-
-
-def test_the_matrix_shows_counts_and_row_percent_on_a_fixed_scale():
-    axes, _ = FIGURES["confusion"]().axes
-    assert [text.get_text() for text in axes.texts] == ["50\n94.3 %", "3\n5.7 %", "7\n14.9 %", "40\n85.1 %"]
-    assert axes.images[0].get_clim() == (0, 1)
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["negative", "positive"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("num_classes", [1, 7, 30, 60])
-def test_matrices_of_any_size_with_empty_classes_and_odd_names_are_drawn(num_classes, tmp_path):
-    matrix = np.arange(num_classes**2).reshape(num_classes, num_classes)
-    matrix[0] = 0
-    names = [f"${'long ' * (k % 7)} $x_{k}^{{" for k in range(num_classes)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        save_figure(confusion_figure(matrix, names, "full"), tmp_path / "matrix.png")
-    assert (tmp_path / "matrix.png").read_bytes().startswith(PNG)
 
 
 def test_the_tradeoff_has_a_bar_and_a_name_per_method_on_a_log_axis():

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
+from stages.evaluate.baselines import Baseline
 from stages.evaluate.intervals import Bootstrap
 from stages.evaluate.output import write_evaluation
 from stages.evaluate.results import Predicted, Setting
+from stages.presentation.titles import METHOD_LABELS
 from tests.metric_keys import HEADLINE, SCORES, detail_keys
 
 pytestmark = pytest.mark.slow  # each test draws all figures
@@ -47,9 +49,10 @@ def scored(labels: np.ndarray, by_method: dict[str, np.ndarray]) -> Predicted:
     return Predicted(labels, by_method, {method: np.stack([1 - p, p], axis=1) for method, p in positive.items()})
 
 
-def baselines(labels: np.ndarray) -> dict[str, np.ndarray]:
+def baselines(labels: np.ndarray) -> dict[str, Baseline]:
     guessed = np.random.default_rng(2).integers(0, 2, len(labels))
-    return {"majority": np.zeros_like(labels), "stratified": guessed, "tfidf": labels}
+    predictions = {"majority": np.zeros_like(labels), "stratified": guessed, "tfidf": labels}
+    return {name: Baseline(predicted, 700) for name, predicted in predictions.items()}
 
 
 def training(trainable: int) -> dict[str, float]:
@@ -64,14 +67,14 @@ def training(trainable: int) -> dict[str, float]:
     }
 
 
-def evaluate(test: Predicted | None = None, transfer=("products", "tweets"), training=training) -> str:
+def evaluate(test: Predicted | None = None, transfer=("products", "tweets"), training=training, names=CLASSES) -> str:
     """Write everything to the current folder."""
     curve = pd.DataFrame({"epoch": [1, 2, 3], "f1": [0.7, 0.8, 0.79], "train_loss": [0.6, 0.4, 0.3]})
     test = test or predicted(300, seed=0)
     return write_evaluation(
         test=test,
         transfer={name: predicted(50, seed=place + 1) for place, name in enumerate(transfer)},
-        setting=Setting(CLASSES, Bootstrap(samples=500, confidence=0.95, seed=13), baselines(test.labels)),
+        setting=Setting(names, Bootstrap(samples=500, confidence=0.95, seed=13), baselines(test.labels)),
         training={m: training(n) for m, n in zip(METHODS, (22_000_000, 148_226, 298_370), strict=True)},
         checkpoint_bytes={"full": 3 * 2**20, "lora": 2**19, "adapter": 1_234_567},
         curves=dict.fromkeys(METHODS, curve),
@@ -116,7 +119,8 @@ def test_the_metric_files_have_the_agreed_keys_in_order_and_only_numbers(folder)
 def test_the_baselines_have_scores_of_their_own_predictions(folder):
     evaluate()
     found = json.loads(Path("metrics/baseline.json").read_text())
-    assert {name: list(values) for name, values in found.items()} == dict.fromkeys(("majority", "stratified", "tfidf"), SCORES)
+    keys = {name: [*SCORES, "training_rows"] for name in ("majority", "stratified", "tfidf")}
+    assert {name: list(values) for name, values in found.items()} == keys
     labels = predicted(300, seed=0).labels
     majority = {"accuracy": np.mean(labels == 0), "recall": 0.5, "f1": np.mean(labels == 0) / (1 + np.mean(labels == 0))}
     assert found["majority"] == pytest.approx(found["majority"] | majority, abs=1e-6)
@@ -161,6 +165,47 @@ def test_the_numbers_of_a_method_do_not_depend_on_a_third_one(folder):
     evaluate(scored(test.labels, {**test.by_method, "adapter": 1 - test.by_method["adapter"]}))
     assert metrics("full") == before["full"] and metrics("lora") == before["lora"]
     assert metrics("adapter") != before["adapter"]
+
+
+def test_differences_from_chance_are_those_of_the_baselines(folder):
+    evaluate()
+    test = predicted(300, seed=0)
+    for name in ("majority", "stratified"):
+        chance = f1_score(test.labels, baselines(test.labels)[name].predictions, average="macro")
+        for method in METHODS:
+            m = metrics(method)
+            assert m[f"f1_minus_{name}"] == pytest.approx(m["f1"] - chance, abs=2e-6)
+            assert 0 < m[f"f1_minus_{name}_low"] < m[f"f1_minus_{name}"] < m[f"f1_minus_{name}_high"]
+            assert m["learned"] is True
+
+
+@pytest.mark.parametrize("failing", METHODS)
+@pytest.mark.parametrize("kind", ["majority", "minority", "random"])
+def test_a_method_that_learned_nothing_is_named_first_and_not_compared(failing, kind, folder):
+    test = predicted(300, seed=0)
+    generator = np.random.default_rng(9)
+    constant = {"majority": np.zeros(300, int), "minority": np.ones(300, int), "random": generator.integers(0, 2, 300)}
+    shown = evaluate(scored(test.labels, {**test.by_method, failing: constant[kind]}))
+    label = METHOD_LABELS[failing]
+    assert shown.startswith(f"WARNING: {label[0].upper()}{label[1:]} ") and "LEARN" in shown.splitlines()[0]
+    assert f"Nothing can be concluded about {label}" in shown
+    assert [method for method in METHODS if not metrics(method)["learned"]] == [failing]
+    *_, full, lora, adapter = shown.splitlines()
+    compared = {name: "+" in line or "-" in line for name, line in {"lora": lora, "adapter": adapter}.items()}
+    assert compared == {name: failing not in (name, "full") for name in ("lora", "adapter")}
+    assert "full fine-tuning" in full
+
+
+def test_a_class_that_is_never_predicted_is_named(folder):
+    labels = np.repeat([0, 1, 2], 60)
+    test = Predicted(labels, dict.fromkeys(METHODS, np.repeat([0, 1, 1], 60)), dict.fromkeys(METHODS, np.full((180, 3), 1 / 3)))
+    shown = evaluate(test, transfer=(), names=["good", "bad", "so-so"])
+    assert shown.startswith("WARNING: Full fine-tuning DID NOT LEARN EVERY CLASS. It never predicts 1 of 3 classes: so-so.")
+    assert metrics("lora")["never_predicted"] == ["so-so"] and metrics("lora")["learned"] is False
+
+
+def test_where_all_learned_there_is_no_warning(folder):
+    assert "WARNING" not in evaluate()
 
 
 def test_confusion_data_has_a_row_per_text_and_the_report_the_class_names(folder):

@@ -115,7 +115,7 @@ def test_the_saved_models_are_scored_as_the_ones_in_memory(trained, capsys):
         all_predictions.add(tuple(predictions))
     assert len(all_predictions) == 3  # the models differ, else the comparison above says little
     shown = capsys.readouterr().out
-    assert "LoRA on the test set" in shown and "checkpoint MiB" in shown
+    assert "LoRA on the test set" in shown and "size MiB" in shown
 
 
 def test_a_missing_training_record_is_named_before_anything_is_predicted(trained, monkeypatch):
