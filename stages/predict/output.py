@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from stages.project.errors import UserError
 
@@ -15,39 +15,68 @@ if TYPE_CHECKING:  # it imports the libraries, which take seconds to load
     from stages.predict.classify import Prediction
 
 DIGITS = 6
-Formatter = Callable[[Iterable["Prediction"], Sequence[str], int], Iterator[str]]
+KEPT_WIDTH = 12  # characters of a kept column in a table
+Row = tuple["Prediction", Sequence[Any]]  # and the values of the kept columns
+Formatter = Callable[[Iterable[Row], Sequence[str], Sequence[str], int], Iterator[str]]
 
 
-def csv_lines(predictions: Iterable["Prediction"], names: Sequence[str], width: int) -> Iterator[str]:
-    """Lines of CSV with the columns text, label and, for each class, its probability p_{name}."""
+def csv_lines(rows: Iterable[Row], names: Sequence[str], kept: Sequence[str], width: int) -> Iterator[str]:
+    """Lines of CSV with the kept columns, then text, label and, for each class, its probability p_{name}."""
     writer = csv.writer(_Line(), lineterminator="\n")
-    yield writer.writerow(["text", "label", *(f"p_{name}" for name in names)])
-    for text, label, probabilities in predictions:
-        yield writer.writerow([text, label, *(f"{p:.{DIGITS}f}" for p in probabilities.tolist())])
+    yield writer.writerow([*kept, "text", "label", *(f"p_{name}" for name in names)])
+    for (text, label, probabilities), values in rows:
+        yield writer.writerow([*map(_as_field, values), text, label, *(f"{p:.{DIGITS}f}" for p in probabilities.tolist())])
 
 
-def jsonl_lines(predictions: Iterable["Prediction"], names: Sequence[str], width: int) -> Iterator[str]:
-    """One JSON object per line: text, label, and the probabilities by class name."""
-    for text, label, probabilities in predictions:
+def jsonl_lines(rows: Iterable[Row], names: Sequence[str], kept: Sequence[str], width: int) -> Iterator[str]:
+    """One JSON object per line: the kept columns, text, label, and the probabilities by class name."""
+    for (text, label, probabilities), values in rows:
         by_name = {name: round(p, DIGITS) for name, p in zip(names, probabilities.tolist(), strict=True)}
-        yield json.dumps({"text": text, "label": label, "probabilities": by_name}, ensure_ascii=False) + "\n"
+        taken = {name: None if value != value else value for name, value in zip(kept, values, strict=True)}  # NaN is no JSON
+        line = {**taken, "text": text, "label": label, "probabilities": by_name}
+        yield json.dumps(line, ensure_ascii=False, default=str) + "\n"
 
 
-def table_lines(predictions: Iterable["Prediction"], names: Sequence[str], width: int) -> Iterator[str]:
-    """Aligned columns: label, the probability of each class, and as much of the text as fits into `width` characters."""
+def table_lines(rows: Iterable[Row], names: Sequence[str], kept: Sequence[str], width: int) -> Iterator[str]:
+    """Aligned columns of `width` characters: label, probability of each class, kept columns, and the text as far as it fits."""
     shown = [_printable(name) for name in names]
     first = max(map(len, [*shown, "label"]))
     columns = [max(len(name), DIGITS + 2) for name in shown]
-    room = max(width - first - sum(columns) - 2 * len(columns) - 2, 20)
+    room = max(width - first - sum(columns) - 2 * len(columns) - (KEPT_WIDTH + 2) * len(kept) - 2, 20)
 
-    def line(label: str, values: Iterable[str], text: str) -> str:
-        return "  ".join([label.ljust(first), *map(str.rjust, values, columns), text]) + "\n"
+    def line(label: str, probabilities: Iterable[str], values: Iterable[str], text: str) -> str:
+        fields = (_cut(value, KEPT_WIDTH).ljust(KEPT_WIDTH) for value in values)
+        return "  ".join([label.ljust(first), *map(str.rjust, probabilities, columns), *fields, text]) + "\n"
 
-    yield line("label", shown, "text")
-    for text, label, probabilities in predictions:
-        text = _printable(text[: room + 1])
-        text = text if len(text) <= room else text[: room - 3] + "..."
-        yield line(_printable(label), (f"{p:.{DIGITS}f}" for p in probabilities.tolist()), text)
+    yield line("label", shown, kept, "text")
+    for (text, label, probabilities), values in rows:
+        numbers = (f"{p:.{DIGITS}f}" for p in probabilities.tolist())
+        yield line(_printable(label), numbers, map(_as_field, values), _cut(text, room))
+
+
+def output_names(kept: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """Return the names of the kept columns in the output: `input_` stands before those that it has already."""
+    used = {"text", "label", "probabilities", *(f"p_{name}" for name in classes)}
+    found = []
+    for name in kept:
+        while name in used:
+            name = f"input_{name}"
+        used.add(name)
+        found.append(name)
+    return found
+
+
+def _as_field(value: Any) -> str:
+    """Return a value of a table as a field of CSV: "" for a missing one, JSON for lists and objects."""
+    if value is None or value != value:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str).strip('"')
+
+
+def _cut(text: str, room: int) -> str:
+    """Return as much of `text` as fits into `room` characters."""
+    text = _printable(text[: room + 1])
+    return text if len(text) <= room else text[: room - 3] + "..."
 
 
 FORMATS: dict[str, Formatter] = {"table": table_lines, "csv": csv_lines, "jsonl": jsonl_lines}

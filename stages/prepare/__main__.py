@@ -1,6 +1,6 @@
 """python -m stages.prepare
 
-Reads data/raw and the tokenizer in models/base; cleans, splits and tokenizes the texts. Writes data/processed (one Arrow
+Reads data/fetched and the tokenizer in models/base; cleans, splits and tokenizes the texts. Writes data/processed (one Arrow
 file per split and transfer set, labels.json) and metrics/data.json (rows, dropped rows, token lengths; for the user's own
 data also the share of the largest class).
 """

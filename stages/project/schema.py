@@ -63,7 +63,8 @@ def _named_with_train(value: str | None, info: ValidationInfo) -> str | None:
     return value
 
 
-def _text_encoding(value: str) -> str:
+def text_encoding(value: str) -> str:
+    """Return `value` if it is auto or the name of an encoding of text, else raise a `ValueError`."""
     try:
         if value != "auto":
             "text".encode(value)
@@ -83,7 +84,7 @@ class CsvParams(Section):
     label_column: Name
     split_column: Annotated[Name | None, AfterValidator(_columns_differ)]
     delimiter: Literal["auto", "comma", "semicolon", "tab", "pipe", ",", ";", "\t", "|"]
-    encoding: Annotated[Name, AfterValidator(_text_encoding)]
+    encoding: Annotated[Name, AfterValidator(text_encoding)]
     missing: Literal["error", "drop"]
 
 

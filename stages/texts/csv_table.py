@@ -1,57 +1,107 @@
-"""Rows of a comma-separated file, one by one, with the line on which each begins."""
+"""Rows of a text file of delimited fields, one by one, with the line on which each begins."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 
 from stages.project.errors import UserError
+from stages.texts.columns import MissingColumn, find_columns, respelled
+from stages.texts.faults import Faults
+from stages.texts.options import DELIMITERS, Options, character, word
 
-DELIMITERS = (";", "\t", "|")
 LONGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit of 131,072 would refuse long texts, which are truncated anyway
+LONGEST_HEADER = 100  # lines that are looked at to find the delimiter
 
 
-def csv_fields(lines: Iterable[str], name: str, columns: list[str], advice: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line on which a row begins and its fields in `columns`; the first row is the header.
+def csv_rows(
+    lines: Iterable[str], columns: Sequence[str], faults: Faults, options: Options, rest: bool = False
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line on which a row begins and its fields in `columns`; the first row of the file is its header.
+
+    First come the names of the columns that are yielded. A row whose fields are all blank is an empty line, as Excel leaves it
+    at the end of a table. A malformed row is noted in `faults` and not yielded.
 
     Args:
-        name: of the file, for messages.
-        advice: what to do if a column is missing, for messages.
+        rest: also yield all other columns, after `columns`.
 
     Raises:
-        UserError: a column is missing or duplicated, a row has too few or too many fields, or is not valid CSV.
+        UserError: a column is missing or duplicated.
     """
     csv.field_size_limit(LONGEST_FIELD)
-    reader = csv.reader(lines, strict=True)
-    line = 1
+    lines = iter(lines)
+    start = list(islice(lines, LONGEST_HEADER))
     try:
-        header = next(reader, [])
-        positions = [_position(name, header, column, advice) for column in columns]
-        line = reader.line_num + 1
-        for fields in reader:
-            if fields:
-                if len(fields) != len(header):
-                    raise UserError(
-                        f"{name}: line {line} has {len(fields)} fields, the header has {len(header)}; "
-                        "put double quotes around a text that contains commas"
-                    )
-                yield line, [fields[position] for position in positions]
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise UserError(f"{name}: the row that begins in line {line} is not valid CSV: {error}") from None
+        delimiter, header, places = _read_header(start, columns, faults.name, options)
+    except MissingColumn:
+        for _ in lines if faults.count else ():  # names that cannot be decoded; this finds all such lines
+            pass
+        faults.check()
+        raise
+    others = [place for place in range(len(header)) if place not in places] if rest else []
+    yield 1, [*columns, *(header[place] for place in others)]
+    reader = csv.reader(chain(start, lines), strict=True, delimiter=delimiter)
+    rows = ((line, fields) for line, fields in _records(reader, faults) if not _blank(fields, len(header)))
+    for line, fields in islice(rows, 1, None):
+        if len(fields) == len(header):
+            yield line, [fields[place] for place in (*places, *others)]
+        else:
+            what = f"has {len(fields)} field{'s' * (len(fields) != 1)}, the header has {len(header)}"
+            faults.add(line, what, f"put double quotes around a text that contains a {word(delimiter)}")
 
 
-def _position(name: str, header: list[str], column: str, advice: str) -> int:
-    """Return the index of `column` in the header."""
-    if header.count(column) == 1:
-        return header.index(column)
-    if column in header:
-        raise UserError(f"{name}: {header.count(column)} columns are called {column!r}; give each a different name")
-    shown = f"[{', '.join(map(short, header[:20]))}{', ...' if len(header) > 20 else ''}]"
-    delimiter = next((sign for sign in DELIMITERS if len(header) == 1 and sign in header[0]), None)
-    if delimiter:
-        advice = f"its fields seem to be separated by {delimiter!r}, save it with commas"
-    raise UserError(f"{name}: no column {column!r}; the columns are {shown}; {advice}")
+def _records(reader: Iterator[list[str]], faults: Faults) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that `reader` can parse, and the lines on which they begin."""
+    while True:
+        line = reader.line_num + 1  # type: ignore[attr-defined]  # the module has no public name for its readers
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            advice = 'a text in double quotes ends with one, and a quote inside it is written twice ("")'
+            faults.add(line, f"is not valid CSV: {error}", advice, row=True)
+        else:
+            yield line, fields
 
 
-def short(text: str) -> str:
-    """Return `text` in quotes, cut after 40 characters."""
-    return repr(text if len(text) <= 40 else text[:40] + "...")
+def _blank(fields: list[str], columns: int) -> bool:
+    """Whether a row is an empty line; if there is one column only, a field of white space is a text that is missing."""
+    return not fields or ((len(fields) > 1 or columns > 1) and not any(map(str.strip, fields)))
+
+
+def _read_header(lines: list[str], columns: Sequence[str], name: str, options: Options) -> tuple[str, list[str], list[int]]:
+    """Return the delimiter, the names of all columns, and the positions of `columns`.
+
+    If the delimiter is to be found, it is the first one with which the header has all of `columns`.
+    """
+    signs = list(DELIMITERS.values()) if options.delimiter == "auto" else [character(options.delimiter)]
+    headers = {sign: _header(lines, sign) for sign in signs}
+    try:
+        found = {sign: places for sign, header in headers.items() if (places := find_columns(header, columns)) is not None}
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
+    if not found:
+        most = max(headers.values(), key=len)
+        raise MissingColumn(name, most, columns, _advice(lines, columns, options))
+    sign, places = next(iter(found.items()))
+    if options.delimiter == "auto" and sign != ",":
+        options.tell(f"{name}: its fields are separated by {sign!r}; if that is wrong, set {options.prefix}delimiter")
+    if told := respelled(headers[sign], columns, places):
+        options.tell(f"{name}: {told}")
+    return sign, headers[sign], places
+
+
+def _header(lines: list[str], sign: str) -> list[str]:
+    """Return the first row that is not blank, or nothing if there is none."""
+    try:
+        return next((fields for fields in csv.reader(lines, strict=True, delimiter=sign) if any(map(str.strip, fields))), [])
+    except csv.Error:
+        return []
+
+
+def _advice(lines: list[str], columns: Sequence[str], options: Options) -> str:
+    """Return what to do about a missing column: set another delimiter if the header has all columns with it."""
+    for sign in () if options.delimiter == "auto" else DELIMITERS.values():
+        if {*columns} <= {*_header(lines, sign)}:
+            return f"its fields seem to be separated by {sign!r}, set {options.prefix}delimiter={word(sign)} or auto"
+    return options.advice

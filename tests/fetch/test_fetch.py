@@ -35,7 +35,7 @@ def names(folder: str) -> list[str]:
 
 def test_own_sources_are_copied(run_fetch):
     run_fetch("csv", "local")
-    assert names("data/raw") == ["reviews.csv"]
+    assert names("data/fetched") == ["reviews.csv"]
     assert names("models/base") == ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
 
 
@@ -44,7 +44,7 @@ def test_a_failure_changes_neither_folder(run_fetch):
     Path("models/base/mark").touch()
     with pytest.raises(UserError, match=r"data\.csv\.path: absent\.csv is neither a file nor a folder"):
         run_fetch("csv", "local", csv=Path("absent.csv"))
-    assert names("data") == ["raw"] and names("data/raw") == ["reviews.csv"]
+    assert names("data") == ["fetched"] and names("data/fetched") == ["reviews.csv"]
     assert names("models") == ["base"] and "mark" in names("models/base")
 
 
@@ -66,7 +66,7 @@ def test_the_pinned_archives_hold_what_the_stages_need(run_fetch, tmp_path):
     expected = {Path(name).name: sha256 for name, sha256 in MODEL_FILES.items()}
     assert {path.name: sha256_of(path) for path in Path("models/base").iterdir()} == expected
     texts = ["amazonReviewSnippets_GroundTruth.txt", "movieReviewSnippets_GroundTruth.txt", "tweets_GroundTruth.txt"]
-    assert names("data/raw") == ["LICENSE.txt", "_README_.txt", *texts]
+    assert names("data/fetched") == ["LICENSE.txt", "_README_.txt", *texts]
     prepare.main()
     assert sum(Dataset.from_file(f"data/processed/{name}.arrow").num_rows for name in prepare.SPLITS) == 10070
     metrics = read_json("metrics/data.json")

@@ -88,7 +88,7 @@ def names(folder: Path | str) -> list[str]:
 def refused(done: subprocess.CompletedProcess) -> str:
     """The one message in which the stage ended, with nothing written."""
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1, done.stderr
-    assert not any(Path(name).exists() for name in ("data/raw", "models/base"))
+    assert not any(Path(name).exists() for name in ("data/fetched", "models/base"))
     return done.stderr
 
 
@@ -98,7 +98,7 @@ def test_model_and_data_of_the_practical_are_fetched_and_prepared(run, hub):
     done = run("fetch", data=data)
     assert done.returncode == 0 and done.stderr == "", done.stderr
     expected = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
-    assert names("models/base") == expected and names("data/raw") == ["test.arrow", "train.arrow"]
+    assert names("models/base") == expected and names("data/fetched") == ["test.arrow", "train.arrow"]
     for name in expected:
         assert Path("models/base", name).read_bytes() == (hub[0] / "models/org/distil" / name).read_bytes()
     asked = {Path(path).name for path in hub[2] if "/org/distil/resolve/" in path}
@@ -116,11 +116,11 @@ def test_model_and_data_of_the_practical_are_fetched_and_prepared(run, hub):
     assert load_base_model(load_labels(), 0).config.model_type == "distilbert"
 
     downloads = len([path for path in hub[2] if path.startswith("GET") and "/resolve/" in path])
-    before = Path("data/raw/train.arrow").read_bytes()
+    before = Path("data/fetched/train.arrow").read_bytes()
     assert run("fetch", data=data).returncode == 0
     assert len([path for path in hub[2] if path.startswith("GET") and "/resolve/" in path]) == downloads
     assert run("fetch", data=data, HF_HUB_OFFLINE="1").returncode == 0
-    assert Path("data/raw/train.arrow").read_bytes() == before
+    assert Path("data/fetched/train.arrow").read_bytes() == before
 
 
 def test_shards_are_fetched(run, hub):

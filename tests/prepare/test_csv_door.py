@@ -24,7 +24,7 @@ from tests.imports import ROOT
 settings.register_profile("steady", derandomize=True, deadline=None, database=None)
 settings.load_profile("steady")
 GOOD = (ROOT / "examples/reviews.csv").read_bytes()
-RAW = Path("data/raw/reviews.csv")
+RAW = Path("data/fetched/reviews.csv")
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +50,10 @@ def outputs() -> dict[str, bytes]:
 
 def check_splits(files: dict[str, bytes], column: bool = False) -> bool:
     """As `check` for a folder of files, or for one file with the column split; also that a given test set stays as it is."""
-    shutil.rmtree("data/raw")
+    shutil.rmtree("data/fetched")
     RAW.parent.mkdir()
     for name, content in files.items():
-        Path("data/raw", f"{name}.csv").write_bytes(content)
+        Path("data/fetched", f"{name}.csv").write_bytes(content)
     parameters = Path("params.yaml").read_text()
     content = yaml.safe_load(parameters)
     content["data"]["csv"]["split_column"] = "split" if column else None
@@ -65,11 +65,11 @@ def check_splits(files: dict[str, bytes], column: bool = False) -> bool:
     except UserError as error:
         fault = str(error)
     finally:
-        shutil.rmtree("data/raw")
+        shutil.rmtree("data/fetched")
         RAW.parent.mkdir()
         Path("params.yaml").write_text(parameters)
     if fault is not None:
-        assert ("data/raw" in fault or "class" in fault) and len(fault) < 2000 and outputs() == before
+        assert ("examples/reviews.csv" in fault or "class" in fault) and len(fault) < 2000 and outputs() == before
         return False
     read = [
         (row["split"] if column else name, identity(row["text"]), row["label"].strip())
@@ -105,7 +105,7 @@ def check(content: bytes) -> bool:
     except UserError as error:
         fault = str(error)
     if fault is not None:
-        assert "data/raw/reviews.csv" in fault or "class" in fault or "data." in fault
+        assert "examples/reviews.csv" in fault or "class" in fault or "data." in fault
         assert len(fault) < 2000 and outputs() == before
         assert not list(Path("data").glob(".*"))
         return False
@@ -213,7 +213,7 @@ def test_the_same_text_with_two_labels_is_dropped_and_counted(folder):
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        (b"text,label\n" + b"good,1\nbad,0\n", ["class '0' has 1 row(s) after cleaning", "give it about"]),
+        (b"text,label\n" + b"good,1\nbad,0\n", ["'0' has 1 row(s) after cleaning", "data.rare_classes"]),
         (b"text,label\ncaf\xe9,1\n", ["line 2 contains the byte 0xe9"]),
     ],
 )

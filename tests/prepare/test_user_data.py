@@ -10,14 +10,14 @@ from stages.project.errors import UserError
 
 
 @pytest.fixture
-def read(tmp_path, with_params):
+def read(tmp_path, params, with_params):
     """A function that reads the CSV files whose content it is given by their names; returns rows and class names."""
 
     def read(content: str | bytes | dict[str, str], **columns):
         files = content if isinstance(content, dict) else {"reviews": content}
         for name, value in files.items():
             (tmp_path / f"{name}.csv").write_bytes(value if isinstance(value, bytes) else value.encode())
-        csv = {"path": "mine", "text_column": "text", "label_column": "label", "split_column": None, **columns}
+        csv = {**params.data.csv.model_dump(), "path": "mine", **columns}
         given = read_given(tmp_path, with_params(data={"source": "csv", "csv": csv}).data, tmp_path / "store")
         texts = [text for batch in given.rows.texts(np.arange(len(given.rows.labels))) for text in batch]
         places = [SPLITS[place] for place in given.rows.places]
@@ -43,19 +43,19 @@ def test_integer_labels_are_sorted_as_numbers(read):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("text;label\na;b\n", r"no column 'text'; the columns are \['text;label'\]; its fields seem to be separated by ';'"),
+        ("text:label\na:b\n", r"no column 'text'; the columns are \['text:label'\]; set data\.csv\.text_column"),
         ("text,stars\na,b\n", r"no column 'label'; the columns are \['text', 'stars'\]; set data\.csv\.text_column"),
         ("text,label\ngood,1\n ,0\n", r"line 3 has nothing in column 'text'"),
         ('text,label\n"two\nlines",1\n"\n\n",0\n', r"line 4 has nothing in column 'text'"),
         ("text,label\ngood,\n", r"line 2 has nothing in column 'label'"),
-        ("text,label\n\n\ngood\n", r"line 4 has 1 fields, the header has 2"),
+        ("text,label\n\n\ngood\n", r"line 4 has 1 field, the header has 2"),
         ("text,label\na,0\nb\0,1\n", r"line 3 contains a NUL character"),
         ("text,label\n", r"column 'label' has no labels; two classes"),
         ("text,label\na,1\nb,1\n", r"column 'label' has \['1'\]; two classes"),
     ],
 )
 def test_faults_are_named(read, content, message):
-    with pytest.raises(UserError, match=rf"reviews\.csv: {message}"):
+    with pytest.raises(UserError, match=rf"^mine: {message}"):
         read(content)
 
 
@@ -64,10 +64,9 @@ def test_faults_are_named(read, content, message):
     [
         (
             "text,label\na,1\ncafé,0\n".encode("latin-1"),
-            "line 3 contains the byte 0xe9, which is not UTF-8; save the file as UTF-8",
+            "line 3 contains the byte 0xe9, which is not UTF-8; save it as UTF-8, or set data.csv.encoding=cp1252",
         ),
-        ("text,label\na,1\n".encode("utf-16"), "line 1 contains the byte 0xff, which is not UTF-8"),
-        ("text,label\na,1\n".encode("utf-16-le"), "line 1 contains a NUL character"),
+        ("text,label\na,1\n".encode("utf-16-le"), "lines 1, 2 and 3 contain a NUL character"),
     ],
 )
 def test_other_encodings_are_named(read, content, message):
@@ -98,15 +97,15 @@ def test_many_classes_with_rows_enough_are_accepted(read):
 
 
 def test_a_file_a_split_gives_rows_their_split_and_all_files_their_classes(read):
-    rows, names = read({"train": "text,label\na,2\nb,10\n", "test": "label,text\n1,c\n"})
+    rows, names = read({"train": "text,label\na,2\nb,10\n", "test": "label,text\n1,c\n2,d\n"})
     assert names == ["1", "2", "10"]
-    assert rows == [Row("a", 1, "train"), Row("b", 2, "train"), Row("c", 0, "test")]
+    assert rows == [Row("a", 1, "train"), Row("b", 2, "train"), Row("c", 0, "test"), Row("d", 1, "test")]
 
 
 def test_a_column_gives_rows_their_split(read):
-    values = ["test", " Train ", "dev", "valid", "val", "validation", "TEST"]
+    values = ["test", " Train ", "dev", "valid", "val", "validation", "train", "TEST"]
     rows, _ = read("text,label,part\n" + "".join(f"t{i},{i % 2},{v}\n" for i, v in enumerate(values)), split_column="part")
-    assert [row.split for row in rows] == ["test", "train", *["validation"] * 4, "test"]
+    assert [row.split for row in rows] == ["test", "train", *["validation"] * 4, "train", "test"]
 
 
 @pytest.mark.parametrize(
@@ -126,10 +125,10 @@ def test_faults_of_a_column_of_splits_are_named(read, content, message):
 
 def test_faults_of_a_folder_are_named_with_the_file(read):
     train = "text,label\na,1\nb,0\n"
-    with pytest.raises(UserError, match=r"test\.csv: has no rows; add some, or remove the file, then test is cut from train"):
+    with pytest.raises(UserError, match=r"mine/test\.csv: has no rows; add some, or remove the file, then test is cut from train"):
         read({"train": train, "test": "text,label\n"})
-    with pytest.raises(UserError, match=r"test\.csv: line 2 has nothing in column 'label'"):
+    with pytest.raises(UserError, match=r"mine/test\.csv: no row for test has a label in column 'label'"):
         read({"train": train, "test": "text,label\nc,\n"})
     for test in (train, "text,label\na,1\n"):
-        with pytest.raises(UserError, match=r"train\.csv: has no rows; add some, all methods train on them"):
+        with pytest.raises(UserError, match=r"mine/train\.csv: has no rows; add some, all methods train on them"):
             read({"train": "text,label\n", "test": test})
