@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stages.classifier.loading import describe_base_model
 from stages.classifier.splits import SPLITS, load_tokenizer
 from stages.prepare.cleaning import choose
 from stages.prepare.hints import Looks, part_hints, row_hints
@@ -79,6 +80,8 @@ def prepare(params: Params, warnings: list[str]) -> None:
             found = np.bincount(corpus.rows["main"].labels, minlength=len(corpus.names))
             warnings += label_warnings(corpus.names, found, getattr(params.data, params.data.source).label_column)
         corpus = with_classes(corpus, params, warnings)
+        # as soon as the classes are known: a base model that does not fit them should not wait for the trainings
+        warnings += [f"{BASE_MODEL}: {note}" for note in describe_base_model(corpus.names, params.seed)]
         sets = make_sets(corpus, params)
         for name, chosen in sets.items():
             texts = looks.watch(chosen.rows.texts(chosen.indices))
