@@ -4,7 +4,7 @@ import reprlib
 from collections.abc import Hashable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from stages.project.errors import UserError
 from stages.project.schema import Params
 
+TEXT, NULL = "tag:yaml.org,2002:str", "tag:yaml.org,2002:null"
 SHORT = reprlib.Repr()  # aliases can make a value of any size
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 60
 SHORT.maxlevel = 2
@@ -51,7 +52,10 @@ class _UniqueKeys(yaml.SafeLoader):
 
 def _read(path: str | Path) -> Any:
     try:
-        return yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_UniqueKeys)
+        loader = _UniqueKeys(Path(path).read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        _keep_words(node, Params)
+        return None if node is None else loader.construct_document(node)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run the command in the project's folder") from None
     except OSError as error:
@@ -62,6 +66,29 @@ def _read(path: str | Path) -> Any:
         raise UserError(f"{path}: not valid YAML for parameters: nested too deeply") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: an impossible date or number
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _keep_words(node: yaml.Node | None, section: type[BaseModel]) -> None:
+    """Take what is written for a parameter that is a string as a string, also where YAML sees a truth value or a number.
+
+    A column may be called `on`, `no`, `2024` or `null`, and DVC writes `-S data.csv.text_column=on` without quotes. Null stays
+    null where the schema has it, and where no column is named.
+    """
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else []:
+        field = section.model_fields.get(key.value) if isinstance(key, yaml.ScalarNode) else None
+        if field is None:
+            continue
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            _keep_words(value, field.annotation)
+        elif isinstance(value, yaml.ScalarNode) and _is_text(field.annotation):
+            if value.tag != NULL:
+                value.tag = TEXT
+            elif field.annotation is str and key.value.endswith("_column"):
+                value.tag, value.value = TEXT, value.value or "null"  # DVC writes null as nothing
+
+
+def _is_text(annotation: Any) -> bool:
+    return annotation is str or any(map(_is_text, get_args(annotation)))
 
 
 def _fault(entry: ErrorDetails) -> str:

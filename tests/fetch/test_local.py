@@ -1,4 +1,4 @@
-"""Copying the user's own file and model folder."""
+"""Copying the user's own model folder."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 from transformers import AutoModel
 
-from stages.fetch.local import copy_csv, copy_model
+from stages.fetch.local import copy_model
 from stages.project.errors import UserError
 
 TINY_BERT = Path(__file__).parents[2] / "examples/tiny-bert"
@@ -18,22 +18,6 @@ TINY_BERT = Path(__file__).parents[2] / "examples/tiny-bert"
 def model(tmp_path):
     """A copy of a good model folder."""
     return Path(shutil.copytree(TINY_BERT, tmp_path / "model"))
-
-
-def test_the_file_is_copied_byte_for_byte(tmp_path):
-    source = tmp_path / "mine.csv"
-    source.write_bytes("text,label\r\ncafé,1\r\n".encode("cp1252"))
-    (tmp_path / "out").mkdir()
-    copy_csv(source, tmp_path / "out")
-    assert (tmp_path / "out/reviews.csv").read_bytes() == source.read_bytes()
-
-
-def test_a_missing_or_empty_file_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"data\.csv\.path: .*absent\.csv is neither a file nor a folder"):
-        copy_csv(tmp_path / "absent.csv", tmp_path)
-    (tmp_path / "empty.csv").touch()
-    with pytest.raises(UserError, match=r"empty\.csv is empty"):
-        copy_csv(tmp_path / "empty.csv", tmp_path)
 
 
 def test_pickles_and_code_are_left_behind(tmp_path):
@@ -96,26 +80,6 @@ def test_empty_weights_are_refused(model, tmp_path):
     save_file({"w": np.zeros(1)}, model / "model.safetensors")
     (tmp_path / "out").mkdir()
     copy_model(model, tmp_path / "out")
-
-
-def test_of_a_folder_the_three_files_are_copied_and_others_named(tmp_path, capsys):
-    (tmp_path / "out").mkdir()
-    mine = tmp_path / "mine"
-    mine.mkdir()
-    (mine / "valid.csv").write_text("x")
-    with pytest.raises(UserError, match=r"the folder .*mine has no train\.csv, it contains valid\.csv; give a file, or a folder"):
-        copy_csv(mine, tmp_path / "out")
-    (mine / "train.csv").write_text("text,label\n")
-    (mine / "test.csv").touch()
-    with pytest.raises(UserError, match=r"test\.csv is empty"):
-        copy_csv(mine, tmp_path / "out")
-    (mine / "test.csv").write_text("text,label\r\n")
-    copy_csv(mine, tmp_path / "out")
-    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == {
-        "train.csv": b"text,label\n",
-        "test.csv": b"text,label\r\n",
-    }
-    assert "ignored valid.csv" in capsys.readouterr().out
 
 
 def test_only_the_weights_that_transformers_loads_are_copied(model, tmp_path):

@@ -155,6 +155,27 @@ def test_contradictions_deep_in_a_faulty_block_are_listed_too(refusal):
 
 
 @pytest.mark.parametrize(
+    "word", ["on", "no", "yes", "off", "true", "null", "~", "2024", "1.50", "0x1F", "1e3", "2024-01-01", "12:30"]
+)
+def test_the_name_of_a_column_is_what_is_written(tmp_path, word):
+    """YAML sees truth values, numbers and dates, and DVC writes what `-S` gives without quotes."""
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace("    label_column: label", f"    label_column: {word}"))
+    data = load_params(tmp_path / "params.yaml").data
+    assert data.csv.label_column == data.hub.label_column == word
+    (tmp_path / "params.yaml").write_text(text.replace("    split_column: null", f"    split_column: {word}"))
+    assert load_params(tmp_path / "params.yaml").data.csv.split_column == (None if word in ("null", "~") else word)
+
+
+def test_a_column_that_must_be_named_may_be_called_null(tmp_path):
+    """DVC writes null as nothing, and the word in quotes."""
+    text = (ROOT / "params.yaml").read_text()
+    for written in ("", '"null"'):
+        (tmp_path / "params.yaml").write_text(text.replace("    text_column: text", f"    text_column: {written}"))
+        assert load_params(tmp_path / "params.yaml").data.csv.text_column == "null"
+
+
+@pytest.mark.parametrize(
     "launcher", ["python", "torchrun --standalone --nproc-per-node=2", "accelerate launch --cpu --num_processes=2"]
 )
 def test_launchers_and_auto_are_accepted(tmp_path, launcher):
