@@ -3,20 +3,20 @@
 The bytes depend on the facts alone: no date, no path of the machine, nothing measured with a clock.
 """
 
-from collections.abc import Mapping
-
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # documented; the package has no __all__
 
-from stages.export.facts import SCORES, CardFacts, TestScores
-from stages.export.terms import base_name, data_name, data_source, licence
+from stages.export.facts import SCORES, CardFacts
+from stages.export.scores import scores, warning
+from stages.export.terms import base_name, data_name, data_source, language, licence
 from stages.export.usage import loading_code
 from stages.presentation.markdown import plain, table
 from stages.project.schema import Params
 
 MARK = "exported_from"  # the key of the front matter by which an export recognizes a folder that it may replace
 MODULE = "bottleneck_adapter"
+FEW = 12  # classes whose names can stand in a sentence
 TITLES = {"full": "Full fine-tuning of", "lora": "LoRA fine-tuning of", "adapter": "Bottleneck adapter for"}
 FORMS = {
     "full": "This folder loads with transformers alone.",
@@ -33,7 +33,9 @@ AS_TRAINED = (
 
 def model_card(facts: CardFacts) -> str:
     """Return README.md of an exported folder: front matter as the Hugging Face Hub reads it, and the card in Markdown."""
-    shown = ", ".join(map(plain, facts.labels))
+    many = len(facts.labels) > FEW
+    shown = f"{len(facts.labels)} classes" if many else ", ".join(map(plain, facts.labels))
+    of = f"{len(facts.labels)} classes (listed under Data)" if many else f"{len(facts.labels)} classes ({shown})"
     sections = {
         "Data": f"{data_source(facts.params)}\n\n{rows_table(facts)}",
         "Training": training_table(facts),
@@ -45,8 +47,8 @@ def model_card(facts: CardFacts) -> str:
     }
     text = [
         f"# {TITLES[facts.method]} {plain(base_name(facts.params))}: {shown}",
-        f"A classifier of texts into {len(facts.labels)} classes ({shown}), trained by the stage `train_{facts.method}`. "
-        f"{FORMS[facts.method]}",
+        f"A classifier of texts into {of}, trained by the stage `train_{facts.method}`. {FORMS[facts.method]}",
+        *warning(facts.test),
         *(f"## {name}\n\n{content}" for name, content in sections.items()),
     ]
     front = card_data(facts).to_yaml(line_break="\n")
@@ -68,7 +70,7 @@ def card_data(facts: CardFacts) -> ModelCardData:
         license=facts.base.license or "unknown",
         license_name=extra.get("license_name"),
         license_link=extra.get("license_link"),
-        language=facts.base.language,
+        language=language(facts.params),
         metrics=list(SCORES),
         model_name=facts.method,
         eval_results=eval_results(facts),
@@ -108,14 +110,16 @@ def is_repo_name(name: str) -> bool:
 
 
 def rows_table(facts: CardFacts) -> str:
-    """Rows by split, in all and of each class with its share."""
-    if not facts.rows:
-        return "How many rows each class has is not recorded."
-    lines = []
-    for split, numbers in facts.rows.items():
-        total = sum(numbers)
-        lines.append([split, f"{total:,}", *(f"{n:,} ({100 * n / max(total, 1):.1f} %)" for n in numbers)])
-    return table(["split", "rows", *map(plain, facts.labels)], lines)
+    """Rows of each class by split with its share, and F1 on the test set if it is known; a line per class."""
+    f1 = facts.test.by_class if facts.test else {}
+    if not facts.rows and not f1:
+        return f"Its classes: {', '.join(map(plain, facts.labels))}. How many rows each has is not recorded."
+    totals = {split: sum(numbers) for split, numbers in facts.rows.items()}
+    lines = [["all", *(f"{total:,}" for total in totals.values()), *[""] * bool(f1)]]
+    for k, label in enumerate(facts.labels):
+        rows = [f"{numbers[k]:,} ({100 * numbers[k] / max(totals[split], 1):.1f} %)" for split, numbers in facts.rows.items()]
+        lines.append([plain(label), *rows, *([f"{f1[label]:.4f}"] if f1 else [])])
+    return table(["class", *(f"rows in {split}" for split in totals), *(["F1 on test"] if f1 else [])], lines)
 
 
 def training_table(facts: CardFacts) -> str:
@@ -148,33 +152,6 @@ def training_table(facts: CardFacts) -> str:
         "seed": str(params.seed),
     }
     return table(["what", "value"], lines.items())
-
-
-def scores(facts: CardFacts) -> str:
-    """Scores on validation, and those on the test set if they are of these weights."""
-    text = score_table("validation", facts.validation)
-    text += "\n\nThe epoch was chosen by this macro F1, so it is slightly optimistic."
-    if facts.test is None:
-        return text + "\n\nNo scores on the test set: these weights were not evaluated (`dvc repro evaluate` does it)."
-    return f"{text}\n\n{scores_on_test(facts.test, facts.params.evaluate.confidence)}"
-
-
-def score_table(split: str, values: Mapping[str, float]) -> str:
-    return table([f"on {split}", "value"], [[name, f"{values[key]:.4f}"] for key, name in SCORES.items()])
-
-
-def scores_on_test(test: TestScores, confidence: float) -> str:
-    """Scores on the test set with the interval of macro F1, and macro F1 on the transfer sets."""
-    metrics = test.metrics
-    of = f" of {test.rows:,} texts" if test.rows else ""
-    text = score_table("the test set", metrics) + (
-        f"\n\nThe test set{of} was used once, after training. Macro F1 lies between {metrics['f1_low']:.3f} and "
-        f"{metrics['f1_high']:.3f} ({100 * confidence:g} % bootstrap interval)."
-    )
-    if test.transfer:
-        rows = [[plain(name), f"{value:.4f}"] for name, value in test.transfer.items()]
-        text += "\n\nOn other kinds of text, none of which was in training:\n\n" + table(["texts", "macro F1"], rows)
-    return text
 
 
 def limits(params: Params) -> str:

@@ -1,18 +1,15 @@
 """The parameters with which data, models and scores were made, which params.yaml may no longer hold."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from stages.export.lock import LOCK, left_by, locked_parameters, locked_stages
 from stages.project.errors import UserError
-from stages.project.parameters import known_keys, leaf_values, load_params
-from stages.project.paths import METRICS, TRAINING_METRICS
+from stages.project.parameters import known_keys, load_params
+from stages.project.paths import DETAILS, METRICS, TRAINING_METRICS
 from stages.project.schema import Params
-
-LOCK = Path("dvc.lock")
 
 
 def parameters_as_made(method: str, evaluated: bool) -> Params:
@@ -24,14 +21,14 @@ def parameters_as_made(method: str, evaluated: bool) -> Params:
     Raises:
         UserError: the two contradict each other.
     """
-    left: dict[str, Path | None] = {"evaluate": METRICS / f"{method}.json"} if evaluated else {}
+    left: dict[str, Path | None] = {"evaluate": DETAILS / f"{method}.json"} if evaluated else {}
     # where two stages read the same parameter, the value of the later one in this order counts
     left |= {"fetch": None, "prepare": METRICS / "data.json", f"train_{method}": TRAINING_METRICS / f"{method}.json"}
-    stages = _locked_stages()
+    stages = locked_stages()
     recorded: dict[str, Any] = {}
     unrecorded = []
     for stage, path in left.items():
-        found = _recorded_parameters(stages.get(stage), path)
+        found = None if path and not left_by(stages.get(stage), path) else locked_parameters(stages.get(stage))
         recorded.update(found or {})
         if found is None:
             unrecorded.append(stage)
@@ -53,22 +50,3 @@ def parameters_as_made(method: str, evaluated: bool) -> Params:
         raise UserError(
             f"models/{method}: {LOCK} and params.yaml contradict: {place}: {fault['msg']}; `dvc repro` makes them agree"
         ) from None
-
-
-def _locked_stages() -> dict[str, Any]:
-    try:
-        return dict(yaml.safe_load(LOCK.read_text(encoding="utf-8"))["stages"])
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        return {}
-
-
-def _recorded_parameters(stage: Any, path: Path | None) -> dict[str, Any] | None:
-    """Return the parameters of a stage of dvc.lock by dotted name, or None unless `path` is as that run left it."""
-    try:
-        if path:
-            hashes = {out["path"]: out["md5"] for out in stage["outs"]}
-            if hashes[path.as_posix()] != hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest():
-                return None
-        return leaf_values(stage["params"]["params.yaml"])
-    except (OSError, KeyError, TypeError, AttributeError):
-        return None

@@ -22,7 +22,6 @@ class BaseFacts:
     """
 
     license: str | None = None
-    language: str | list[str] | None = None
     license_extra: tuple[tuple[str, str], ...] = ()
 
 
@@ -38,16 +37,13 @@ def read_front_matter(card: Path) -> dict[str, Any]:
 
 
 def read_base_facts(folder: Path) -> BaseFacts:
-    """Return licence and languages from the front matter of README.md in the base model's folder, as far as they are there."""
+    """Return the licence from the front matter of README.md in the base model's folder, if it is there."""
     front = read_front_matter(folder / "README.md")
-    license, language = front.get("license"), front.get("language")
+    license = front.get("license")
     if not (isinstance(license, str) and re.fullmatch(r"[\w.+-]+", license)):
         license = None
-    languages = language if isinstance(language, list) else [language]
-    if not languages or not all(isinstance(name, str) and re.fullmatch(r"[\w-]+", name) for name in languages):
-        language = None
     extra = ((key, front[key]) for key in ("license_name", "license_link") if isinstance(front.get(key), str))
-    return BaseFacts(license, language, tuple(extra) if license == "other" else ())
+    return BaseFacts(license, tuple(extra) if license == "other" else ())
 
 
 def base_name(params: Params) -> str:
@@ -61,6 +57,11 @@ def data_name(params: Params) -> str:
     data = params.data
     own = Path(data.csv.path).name or "own-texts"
     return {"package": "vader-movie-reviews", "hub": data.hub.name, "csv": own}[data.source]
+
+
+def language(params: Params) -> str | None:
+    """The language of the texts, which only the embedded data tell: that of the base model is not theirs."""
+    return "en" if params.data.source == "package" else None
 
 
 def data_source(params: Params) -> str:

@@ -12,7 +12,8 @@ from stages.project.schema import Params
 from tests.export.reading import parse_card
 
 SCORES = {"accuracy": 0.87654321, "precision": 0.75, "recall": 0.7, "f1": 0.725}
-TEST = TestScores(SCORES | {"f1": 0.61, "f1_low": 0.59, "f1_high": 0.63}, {"a|b": 0.4}, 2014)
+BY_CLASS = {"negative": 0.7, "positive": 0.52}
+TEST = TestScores(SCORES | {"f1": 0.61, "f1_low": 0.59, "f1_high": 0.63}, {"a|b": 0.4}, 2014, BY_CLASS, {"roc_auc": 0.91}, [])
 
 
 def facts(method: str, params: Params, **others) -> CardFacts:
@@ -35,7 +36,7 @@ def facts(method: str, params: Params, **others) -> CardFacts:
         training=training,
         validation=SCORES,
         rows={"train": [3, 1], "validation": [0, 0]},
-        base=BaseFacts("apache-2.0", "en"),
+        base=BaseFacts("apache-2.0"),
         test=None,
     )
     return replace(found, **others)
@@ -60,7 +61,7 @@ def test_front_matter_and_content(params, method, library, own, rate):
     (result,) = front["model-index"][0]["results"]
     assert result["dataset"]["split"] == "validation"
     assert {row["type"]: row["value"] for row in result["metrics"]} == SCORES | {"accuracy": 0.876543}
-    assert "| train | 4 | 3 (75.0 %) | 1 (25.0 %) |" in sections["Data"]
+    assert "| all | 4 | 0 |" in sections["Data"] and "| negative | 3 (75.0 %) | 0 (0.0 %) |" in sections["Data"]
     assert own in sections["Training"] and f"| learning rate | {rate}, warm-up 6 %" in sections["Training"]
     assert "147,456 in the encoder, 770 in the head: 148,226 of 22,861,442 (0.65 %)" in sections["Training"]
     assert "in micro-batches of 8 on each of 2 processes" in sections["Training"]
@@ -77,7 +78,35 @@ def test_scores_on_the_test_set_have_an_interval_and_come_first_in_the_front_mat
     assert result["dataset"]["split"] == "test" and result["metrics"][-1]["value"] == 0.61
     shown = sections["Scores"]
     assert "| macro F1 | 0.7250 |" in shown and "| macro F1 | 0.6100 |" in shown and "| a\\|b | 0.4000 |" in shown
+    assert "with positive as the positive class" in shown and "| ROC AUC | 0.9100 |" in shown
+    assert "| positive | 1 (25.0 %) | 0 (0.0 %) | 0.5200 |" in sections["Data"]
     assert "test set of 2,014 texts" in shown and "0.590 and 0.630 (95 % bootstrap" in shown
+
+
+@pytest.mark.parametrize("reason", ["majority", "guessing", "classes"])
+def test_a_model_that_did_not_learn_says_so_before_anything_else(params, reason):
+    _, sections = parse_card(model_card(facts("full", params, test=replace(TEST, failed=[reason]))))
+    assert sections[""].split("\n\n")[-1].startswith("**Do not use this model: its evaluation does not show that it learned")
+    _, sections = parse_card(model_card(facts("full", params, test=TEST)))
+    assert "Do not use" not in sections[""]
+
+
+@pytest.mark.parametrize(("source", "language"), [("package", "en"), ("csv", None), ("hub", None)])
+def test_the_language_is_said_only_of_texts_whose_language_is_known(with_params, source, language):
+    content = with_params().model_dump()
+    content["data"]["source"] = source
+    content["data"]["hub"]["revision"] = "a" * 40
+    front, _ = parse_card(model_card(facts("full", Params.model_validate(content))))
+    assert front.get("language") == language
+
+
+def test_many_classes_have_a_line_each_and_are_not_in_the_title(params):
+    names = [f"topic {k}" for k in range(50)]
+    rows = {"train": list(range(50))}
+    text = model_card(facts("full", params, labels=names, rows=rows))
+    title = next(line for line in text.splitlines() if line.startswith("# "))
+    assert title == "# Full fine-tuning of sentence-transformers/all-MiniLM-L6-v2: 50 classes"
+    assert "| topic 49 | 49 (4.0 %) |" in text and max(map(len, text.splitlines())) < 400
 
 
 def test_what_is_switched_off_is_not_claimed(with_params):
@@ -127,13 +156,13 @@ def test_class_names_and_file_names_can_break_nothing(params):
         ("no front matter", BaseFacts()),
         ("---\nlicense: [\n---\n", BaseFacts()),
         ("---\n- license\n---\n", BaseFacts()),
-        ("---\nlicense: apache-2.0\nlanguage: en\n---\n# x\n", BaseFacts("apache-2.0", "en")),
-        ("---\r\nlicense: mit\r\nlanguage:\r\n- de\r\n- en\r\n---\r\n", BaseFacts("mit", ["de", "en"])),
+        ("---\nlicense: apache-2.0\nlanguage: en\n---\n# x\n", BaseFacts("apache-2.0")),
+        ("---\r\nlicense: mit\r\nlanguage:\r\n- de\r\n- en\r\n---\r\n", BaseFacts("mit")),
         ("---\nlicense: a `b`\nlanguage: [1]\n---\n", BaseFacts()),
-        ("---\nlicense: other\nlicense_name: mine\n---\n", BaseFacts("other", None, (("license_name", "mine"),))),
+        ("---\nlicense: other\nlicense_name: mine\n---\n", BaseFacts("other", (("license_name", "mine"),))),
     ],
 )
-def test_licence_and_language_come_from_the_base_models_card(tmp_path, content, expected):
+def test_the_licence_comes_from_the_base_models_card(tmp_path, content, expected):
     if content is not None:
         (tmp_path / "README.md").write_text(content, newline="")
     assert read_base_facts(tmp_path) == expected

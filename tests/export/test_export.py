@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import BertModel
+from transformers import BertModel, pipeline
 
 from stages.classifier.splits import load_tokenizer
 from stages.export import stage as export
@@ -21,9 +21,9 @@ from stages.methods.checkpoint import load_checkpoint
 from stages.predict import stage as predict
 from stages.project.errors import UserError
 from stages.project.files import content_hash, read_json, write_json
-from stages.project.paths import METRICS, SHARDS, TRAINING_METRICS, WEIGHTS
+from stages.project.paths import DETAILS, METRICS, SHARDS, TRAINING_METRICS, WEIGHTS
 from stages.project.provenance import Provenance, write_provenance
-from tests.checkpoints import make_checkpoint, random_texts
+from tests.checkpoints import LABELS, make_checkpoint, random_texts
 from tests.export.reading import parse_card
 
 METHODS = ("full", "lora", "adapter")
@@ -88,6 +88,22 @@ def test_exported_folders_load_without_this_project(checkpoints, tmp_path_factor
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("problem", ["regression", "multi_label_classification", None])
+def test_the_librarys_pipeline_gives_probabilities(project, params, problem):
+    config = read_json(Path("models/base/config.json"))
+    write_json(Path("models/base/config.json"), config | {"problem_type": problem})
+    for method in METHODS:
+        make_checkpoint(method, params)
+    export.main([])
+    for method in ("full", "lora"):
+        classify = pipeline("text-classification", model=f"exported/{method}", top_k=None)
+        found = {row["label"]: row["score"] for row in classify(["w1 w2 w3"])[0]}
+        expected = np.exp(logits(Path("models", method), ["w1 w2 w3"])[0].astype(np.float64))
+        assert found == pytest.approx(dict(zip(LABELS, expected / expected.sum(), strict=True)), abs=1e-5)
+    assert read_json(Path("exported/adapter/config.json")).get("problem_type") in (None, "single_label_classification")
+
+
+@pytest.mark.slow
 def test_an_adapter_of_a_base_model_in_shards_loads_elsewhere(project, params, tmp_path_factory):
     make_checkpoint("adapter", params)
     encoder = BertModel.from_pretrained("models/base")
@@ -135,10 +151,12 @@ def test_the_standalone_module_imports_torch_and_peft_only():
 def write_results(method: str, evaluated: str) -> None:
     """What `evaluate` leaves, for weights with the hash `evaluated`."""
     scores = dict.fromkeys(("accuracy", "precision", "recall"), 0.5) | {"f1": 0.61, "f1_low": 0.59, "f1_high": 0.63}
-    write_json(METRICS / f"{method}.json", scores | {"transfer_tweets_f1": 0.4})
+    learned = {"f1_minus_majority_low": 0.1, "f1_minus_stratified_low": 0.1, "never_predicted": []}
+    by_class = dict.fromkeys(LABELS, 0.61)
+    write_json(DETAILS / f"{method}.json", {**scores, "transfer_tweets_f1": 0.4, **learned, "f1_by_class": by_class})
     write_json(METRICS / "data.json", read_json(METRICS / "data.json") | {"test_rows": 2014})
     record: Provenance = {"revision": None, "history": "complete", "uncommitted": None, "inputs": {f"models/{method}": evaluated}}
-    write_provenance("evaluate", record, [METRICS / f"{method}.json"])
+    write_provenance("evaluate", record, [DETAILS / f"{method}.json"])
 
 
 def test_test_scores_are_shown_if_they_are_of_these_weights(project, params):
@@ -160,7 +178,7 @@ def test_test_scores_of_other_weights_are_not_shown(project, params, different):
     folder = make_checkpoint("lora", params)
     write_results("lora", "0" * 64 if different == "weights" else content_hash(folder))
     if different == "metrics":
-        write_json(METRICS / "lora.json", read_json(METRICS / "lora.json") | {"f1": 0.613})
+        write_json(DETAILS / "lora.json", read_json(DETAILS / "lora.json") | {"f1": 0.613})
     export.main(["--method", "lora"])
     front, sections = parse_card(Path("exported/lora/README.md").read_text())
     assert front["model-index"][0]["results"][0]["dataset"]["split"] == "validation"

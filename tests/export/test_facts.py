@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stages.export.facts import read_card_facts
+from stages.export.lock import dvc_hash
 from stages.project.errors import UserError
 from stages.project.paths import LEARNING_CURVES, PROVENANCE, TRAINING_METRICS
 from tests.checkpoints import LABELS, ROWS, VALIDATION, make_checkpoint
@@ -48,3 +50,30 @@ def test_a_record_of_other_weights_or_data_is_refused(checkpoint):
     weights.write_bytes(content)
     Path("models/base/vocab.txt").write_text("another\n")
     assert "models/base is not what it was trained on" in refused(checkpoint)
+
+
+def vouch(folder: Path, base: str | None = None) -> None:
+    """Write a dvc.lock whose training left what is here, and read a base model with the hash `base` (None: the one here)."""
+    left = [folder, TRAINING_METRICS / "lora.json", LEARNING_CURVES / "lora.csv"]
+    outs = [{"path": path.as_posix(), "md5": dvc_hash(path)} for path in left]
+    deps = [{"path": "models/base", "md5": base or dvc_hash(Path("models/base"))}, {"path": "data/gone.arrow", "md5": "0" * 32}]
+    Path("dvc.lock").write_text(yaml.safe_dump({"stages": {"train_lora": {"outs": outs, "deps": deps}}}))
+
+
+@pytest.mark.parametrize("record", ["of another run", "damaged", "missing"])
+def test_weights_from_the_run_cache_are_accepted_if_dvc_lock_vouches_for_them(checkpoint, record):
+    path = PROVENANCE / "train_lora.json"
+    if record == "missing":
+        path.unlink()
+    else:
+        path.write_text(
+            '{"outputs": {"models/lora": "0"}, "inputs": {"models/base": "0"}}' if record == "of another run" else "{"
+        )
+    assert path.name in refused(checkpoint) or record == "damaged"
+    vouch(checkpoint)
+    assert read_card_facts(checkpoint).labels == LABELS
+    vouch(checkpoint, base="0" * 32 + ".dir")
+    assert "models/base is not what it was trained on" in refused(checkpoint)
+    vouch(checkpoint)
+    (checkpoint / "adapter_model.safetensors").write_bytes(b"other")
+    refused(checkpoint)

@@ -9,7 +9,7 @@ import yaml
 from stages.export.parameters import parameters_as_made
 from stages.project.errors import UserError
 from stages.project.files import write_json
-from stages.project.paths import METRICS, TRAINING_METRICS
+from stages.project.paths import DETAILS, METRICS, TRAINING_METRICS
 
 LEFT = {"fetch": None, "prepare": METRICS / "data.json", "train_lora": TRAINING_METRICS / "lora.json"}
 
@@ -18,7 +18,7 @@ LEFT = {"fetch": None, "prepare": METRICS / "data.json", "train_lora": TRAINING_
 def files(tmp_path, monkeypatch, params) -> None:
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(yaml.safe_dump(params.model_dump()))
-    for path in [*filter(None, LEFT.values()), METRICS / "lora.json"]:
+    for path in [*filter(None, LEFT.values()), DETAILS / "lora.json"]:
         write_json(path, {"n": 1})
 
 
@@ -26,7 +26,7 @@ def lock(**recorded: str) -> None:
     """Write a dvc.lock whose stages read the parameters `recorded` (YAML) and left the files that are there."""
     stages = {}
     for stage, text in recorded.items():
-        path = LEFT.get(stage, METRICS / "lora.json")
+        path = LEFT.get(stage, DETAILS / "lora.json")
         outs = [{"path": path.as_posix(), "md5": hashlib.md5(path.read_bytes()).hexdigest()}] if path else []
         stages[stage] = {"outs": outs, "params": {"params.yaml": yaml.safe_load(text)}}
     Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
