@@ -1,4 +1,4 @@
-# make repro     set up, then run the whole comparison (dvc repro)
+# make repro     set up, say what will run and for how long, then run the whole comparison (dvc repro)
 # make test      set up, then run all tests
 # make test-fast set up, then run the fast tests: under a minute
 # make lint      set up, then check style, format and types
@@ -15,6 +15,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 .PHONY: repro test test-fast lint verify bench export tune setup setup-dev clean
 
 repro: setup
+	@python -m stages.project.forecast
 	dvc repro
 
 # two workers, one thread each; tests that share the finished pipeline run in one of them
