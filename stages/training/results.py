@@ -20,6 +20,8 @@ from stages.training.early_stopping import EarlyStopping
 from stages.training.history import History
 from stages.training.trainer import FineTuningTrainer
 
+_WIDEST = 120  # columns of a terminal
+
 
 @dataclass(frozen=True)
 class Run:
@@ -45,12 +47,26 @@ def write_results(
 
 
 def validation_confusion(trainer: FineTuningTrainer, labels: list[str]) -> str:
-    """The confusion matrix on validation as text: a row per true class, a column per predicted class."""
+    """The confusion matrix on validation as text, see `confusion_text`."""
     dataset = load_split("validation")
     logits = predict_logits(trainer.model, dataset, trainer.data_collator, trainer.args.eval_batch_size)
     matrix = confusion_matrix(column(dataset, "label"), logits.argmax(axis=1), labels=np.arange(len(labels)))
-    table = pd.DataFrame(matrix, index=[f"true {name}" for name in labels], columns=labels)
-    return f"confusion matrix on validation (columns: predicted)\n{table.to_string()}"
+    return confusion_text(matrix, labels)
+
+
+def confusion_text(matrix: np.ndarray, labels: list[str]) -> str:
+    """A row per true class, a column per predicted class; where that is too wide for a terminal, the most confused pairs."""
+    names = [" ".join(label.split()) for label in labels]  # a label can have a line break
+    table = pd.DataFrame(matrix, index=[f"true {name}" for name in names], columns=names).to_string()
+    if len(table.partition("\n")[0]) <= _WIDEST:
+        return f"confusion matrix on validation (columns: predicted)\n{table}"
+    errors = matrix - np.diag(matrix.diagonal())
+    largest = np.argsort(-errors, axis=None, kind="stable")[:10]
+    pairs = [(row, column) for row, column in np.stack(np.unravel_index(largest, errors.shape), axis=1) if errors[row, column]]
+    lines = [
+        f"{errors[row, column]:>6} of {matrix[row].sum()}: true {names[row]}, predicted {names[column]}" for row, column in pairs
+    ]
+    return "\n".join([f"most confused on validation, {matrix.trace()} of {matrix.sum()} are right", *lines])
 
 
 def training_summary(run: Run) -> dict[str, float]:
