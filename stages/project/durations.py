@@ -59,10 +59,8 @@ def expected(stage: str, definition: dict[str, Any], params: Params) -> Expected
         factor = settings[PROPORTIONAL] / entry["settings"][PROPORTIONAL]
         reason = f", scaled from {in_words(entry['seconds'])} for {PROPORTIONAL}={entry['settings'][PROPORTIONAL]}"
     elif different:
-        were = ", ".join(f"{key}={entry['settings'].get(key, 'unset')}" for key in different[:2]) + (
-            " ..." if different[2:] else ""
-        )
-        return Expected(None, f"time unknown: {in_words(entry['seconds'])} were measured with {were}")
+        were = [f"{key}={entry['settings'][key]}" for key in different if key in entry["settings"]][:2] or ["other parameters"]
+        return Expected(None, f"time unknown: {in_words(entry['seconds'])} were measured with {', '.join(were)}")
     place = "" if entry["machine"] == machine_in_words() else f", measured on another machine ({entry['machine']})"
     return Expected(entry["seconds"] * factor, f"about {in_words(entry['seconds'] * factor)}{reason}{place}")
 
@@ -92,8 +90,8 @@ def _differences(entry: dict[str, Any], settings: dict[str, Any]) -> list[str]:
 
 def _in_folder() -> dict[str, dict[str, Any]]:
     try:
-        return read_json(DURATIONS)
-    except (OSError, ValueError):  # absent, or not what this module wrote: nothing depends on it
+        return _usable(read_json(DURATIONS))
+    except (OSError, ValueError):
         return {}
 
 
@@ -101,6 +99,18 @@ def _committed() -> dict[str, dict[str, Any]]:
     """The file of the last commit: an experiment on other data overwrites the one in the folder."""
     try:
         done = subprocess.run(["git", "show", f"HEAD:./{DURATIONS}"], capture_output=True, text=True, check=True)
-        return json.loads(done.stdout)
+        return _usable(json.loads(done.stdout))
     except (OSError, ValueError, subprocess.CalledProcessError):
         return {}
+
+
+def _usable(content: Any) -> dict[str, dict[str, Any]]:
+    """What `record` may have written; anything else in the file is no reason to stop a stage."""
+    if not isinstance(content, dict):
+        return {}
+    kinds = {"seconds": int | float, "machine": str, "settings": dict}
+    return {
+        stage: entry
+        for stage, entry in content.items()
+        if isinstance(entry, dict) and all(isinstance(entry.get(key), kind) for key, kind in kinds.items())
+    }

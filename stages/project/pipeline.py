@@ -26,11 +26,13 @@ def parameter_keys(entries: list) -> list[str]:
     """Return the dotted names of the single parameters (leaf keys) that a `params` list of dvc.yaml names.
 
     An entry is a name, or a mapping from params.yaml to a list of names, or to nothing, which means all parameters. The name
-    of a section, such as `awp`, means every parameter in it.
+    of a section, such as `awp`, means every parameter in it. A mapping from another file names values that a stage made.
     """
     leaves = known_keys(Params)
     keys: list[str] = []
     for entry in entries:
+        if isinstance(entry, dict) and str(PARAMS) not in entry:
+            continue
         for name in [entry] if isinstance(entry, str) else entry[str(PARAMS)] or leaves:
             # a name that is neither stays as it is: looking it up fails, and so it is noticed
             keys += [leaf for leaf in leaves if leaf.startswith(f"{name}.")] or [name]
@@ -41,6 +43,12 @@ def named_parameters(definition: dict[str, Any]) -> list[str]:
     """Return the parameters that a stage names one by one: none for a stage that depends on all of them."""
     keys = parameter_keys(definition.get("params", []))
     return [] if set(keys) == set(known_keys(Params)) else keys
+
+
+def inputs(definition: dict[str, Any]) -> list[str]:
+    """Return the paths that a stage reads: its dependencies, and files of other stages from which it takes single values."""
+    entries = [name for entry in definition.get("params", []) if isinstance(entry, dict) for name in entry]
+    return [*definition.get("deps", []), *(name for name in entries if name != str(PARAMS))]
 
 
 def outputs(definition: dict[str, Any]) -> list[str]:
@@ -58,7 +66,7 @@ def stages_after(stages: set[str], definitions: dict[str, dict[str, Any]]) -> li
         found = {
             stage
             for stage, definition in definitions.items()
-            if any(_overlap(dependency, path) for dependency in definition.get("deps", []) for path in written)
+            if any(_overlap(path, other) for path in inputs(definition) for other in written)
         }
         changed = not found <= reached
         reached |= found

@@ -116,7 +116,7 @@ def announce(name: str) -> tuple[dict, Params] | None:
     time_of = expected(name, definition, params).phrase
     if later := stages_after({name}, definitions):
         which = ", ".join(later) if len(later) <= 3 else f"{len(later)} more stages"
-        time_of += f"; then {which}: {total(later, definitions, params).phrase}"
+        time_of += f"; then {which}, {total(later, definitions, params).phrase}"
     print(f"{name}: {definition.get('desc', '')} ({time_of})", flush=True)
     if is_main_process():
         # fetch stands at the start of a run, and tells of all parameters; a stage that runs without it tells of its own

@@ -33,7 +33,7 @@ def no_launcher(monkeypatch):
 def test_a_training_refuses_what_says_that_others_train_too(monkeypatch, variables, named):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match="train.launcher") as error:
+    with pytest.raises(UserError, match=r"train\.launcher") as error:
         require_one_process()
     assert named in str(error.value)
 
