@@ -4,7 +4,7 @@ import codecs
 import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -69,7 +69,7 @@ def text_lines(stream: BinaryIO, faults: Faults, options: Options, newline: str 
             if number == 1:
                 line = line.removeprefix("\ufeff")
             if "\0" in line:
-                advice = f"is it UTF-16? then set {options.prefix}encoding=utf-16; or save it as CSV in UTF-8"
+                advice = f"is it UTF-16? then set {options.prefix}encoding=utf-16; or save it as UTF-8"
                 faults.add(number, "contains a NUL character, which is not text", advice)
             elif not line.isascii() and (bad := UNDECODED.search(line)):
                 faults.add(number, *_undecoded(line, number, bad.start(), codec, options))
@@ -78,7 +78,8 @@ def text_lines(stream: BinaryIO, faults: Faults, options: Options, newline: str 
         reason = f"cannot be read as {codec}: {error.reason}"
         raise UserError(f"{faults.name}: {_after(number)}{reason}; set {options.prefix}encoding to its true encoding") from None
     finally:
-        lines.detach()
+        with suppress(ValueError):  # the stream is closed already where a fault ended the reading
+            lines.detach()
 
 
 def _after(line: int) -> str:

@@ -99,8 +99,10 @@ def test_the_three_formats_say_the_same(lora, capsys):
 
 
 def test_a_table_fits_its_width():
-    lines = list(table_lines([("a" * 500, "x", np.array([0.25, 0.75]))], ["x", "y"], 60))
-    assert len(lines[1]) == 61 and lines[1].endswith("aaa...\n")
+    prediction = ("a" * 500, "x", np.array([0.25, 0.75]))
+    for values in ([], ["b" * 500]):
+        lines = list(table_lines([(prediction, values)], ["x", "y"], ["id"][: len(values)], 80))
+        assert len(lines[1]) == 81 and lines[1].endswith("aaa...\n")
 
 
 @pytest.mark.parametrize(
@@ -131,9 +133,10 @@ def test_a_file_of_lines_and_a_column_of_csv(lora, capsys):
         (b"a\n \t\r\n", None, "line 2 is empty"),
         (b"a\nb\xe4\n", None, "line 2 contains the byte 0xe4, which is not UTF-8"),
         (b"a\nb\0\n", None, "line 2 contains a NUL"),
-        ("ä".encode("utf-16"), None, "line 1 contains a NUL"),
+        ("ä".encode("utf-16-le"), None, "line 1 contains a NUL"),
+        (b"a\nb\xe4\n\nc\xe4\n", None, "lines 2 and 4 contain bytes that are not UTF-8, line 3 is empty; save it"),
         (b"t,x\na,1\n,2\n", "t", "line 3 is empty in column 't'"),
-        (b"t,x\na\n", "t", "line 2 has 1 fields, the header has 2"),
+        (b"t,x\na\n", "t", "line 2 has 1 field, the header has 2"),
         (b"a,b\n1,2\n", "t", "no column 't'; the columns are ['a', 'b']; name one of them with --text-column"),
         (b"t,t\n1,2\n", "t", "2 columns are called 't'"),
         (b't\nok\n"open\n\n', "t", "the row that begins in line 3 is not valid CSV"),

@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from stages.predict.texts import read_texts
-from stages.prepare.user_csv import read_csv
+from stages.predict.texts import Wanted, texts_of_file, texts_of_stream
+from stages.prepare.user_table import UserTable
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,8 @@ from stages.prepare.user_csv import read_csv
     ],
 )
 def test_what_counts_as_a_text(content, column, expected):
-    assert list(read_texts(io.BytesIO(content), "f", column)) == expected
+    stream = io.BufferedReader(io.BytesIO(content))
+    assert [row.text for row in texts_of_stream(stream, "f", Wanted(column)).rows] == expected
 
 
 @pytest.mark.parametrize(
@@ -28,11 +29,12 @@ def test_what_counts_as_a_text(content, column, expected):
         (b"text,label\r\na,1\rb,0\nc,1", ["a", "b", "c"]),
         (b'\xef\xbb\xbftext,label\n"a\r\nb",1\r\r\n"c ""d""",0\n', ["a\r\nb", 'c "d"']),
         ("text,label\na\u2028b\x0bc,1\nd\x85e,0\n".encode(), ["a\u2028b\x0bc", "d\x85e"]),
+        ("text;label\na, b;1\né;0\n;\n".encode("utf-16"), ["a, b", "é"]),
     ],
 )
 def test_a_csv_file_that_prepare_accepts_has_the_same_texts_here(tmp_path, params, content, expected):
     path = tmp_path / "reviews.csv"
     path.write_bytes(content)
-    assert [record.text for record in read_csv(path, params.data.csv)] == expected
-    with path.open("rb") as stream:
-        assert list(read_texts(stream, "f", params.data.csv.text_column)) == expected
+    assert [record.text for record in UserTable(path, "mine.csv", "train", params.data.csv).rows()] == expected
+    with texts_of_file(path, Wanted(params.data.csv.text_column)) as texts:
+        assert ([row.text for row in texts.rows], texts.total) == (expected, len(expected))
