@@ -34,11 +34,14 @@ def phrase(project, params, with_params):
         ({"peft": {"rank": 4}, "seed": 14}, "about 14 min"),  # hardly changes the time
         ({"train": {"epochs": 3}}, "about 7 min, scaled from 14 min for train.epochs=6"),
         ({"train": {"batch_size": 64}}, "time unknown: 14 min were measured with train.batch_size=32"),
-        ({"data": {"source": "csv"}, "train": {"epochs": 3}}, "time unknown: 14 min were measured with data.source=package, train.epochs=6"),
+        (
+            {"data": {"source": "csv"}, "train": {"epochs": 3}},
+            "time unknown: 14 min were measured with data.source=package, train.epochs=6",
+        ),
         ({"awp": {"enabled": False}}, "time unknown: 14 min were measured with awp.enabled=True, awp.window_start=0.5"),
-        ({"report": {"method": "lora"}, "model": {"local": {"path": "elsewhere"}}}, "about 14 min"),  # not the stage's, or not in use
+        ({"report": {"method": "lora"}, "model": {"local": {"path": "x"}}}, "about 14 min"),  # not the stage's, or not in use
     ],
-)  # fmt: skip
+)
 def test_a_time_holds_for_the_settings_that_it_was_measured_with(phrase, changed, said):
     assert phrase(**changed) == said
 

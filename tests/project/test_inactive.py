@@ -59,7 +59,9 @@ def test_what_is_changed_without_its_switch_is_told_with_it(params, committed, c
 def test_every_condition_names_parameters_that_exist():
     assert all(any(key == name or key.startswith(f"{name}.") for key in KEYS) for name in NEEDS)
     assert {switch for switch, _ in NEEDS.values()} <= set(KEYS)
-    sources = [key for key in KEYS if key.split(".")[:2] in (["data", "csv"], ["data", "hub"], ["model", "hub"], ["model", "local"])]
+    sources = [
+        key for key in KEYS if key.split(".")[:2] in (["data", "csv"], ["data", "hub"], ["model", "hub"], ["model", "local"])
+    ]
     assert len(sources) > 10 and all(need_of(key) for key in sources)
     assert is_active("data.csv.path", {"data.source": "csv"}) and not is_active("data.csv.path", {"data.source": "hub"})
 

@@ -54,10 +54,42 @@ def test_the_commit_is_the_last_one_that_changed_what_the_stage_uses(repository,
     assert changed["inputs"]["stages/training"] != record["inputs"]["stages/training"]
 
 
-def test_outside_git_nothing_is_claimed(project, params):
+def test_outside_git_nothing_is_claimed(project, params, monkeypatch):
     prepare(project)
     record = provenance("train_full", params)
-    assert record["revision"] is None and record["uncommitted"] is None
+    assert (record["revision"], record["uncommitted"]) == (None, None)
+    assert record["history"] == "not readable: no git repository"
+    git("init", "--quiet")
+    assert provenance("train_full", params)["history"] == "not readable: no commit yet"
+    monkeypatch.setenv("PATH", str(project))
+    assert provenance("train_full", params)["history"] == "not readable: git is not installed"
+
+
+def test_a_checkout_of_another_user_says_so(repository, params, monkeypatch):
+    assert provenance("train_lora", params)["history"] == "complete"
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # how git's own tests stand in for another user
+    record = provenance("train_lora", params)
+    assert (record["revision"], record["uncommitted"]) == (None, None)
+    assert record["history"] == "not readable: dubious ownership (the checkout belongs to another user)"
+
+
+def test_a_shallow_clone_says_that_its_oldest_commit_may_not_be_the_one(
+    repository, project, params, tmp_path_factory, monkeypatch
+):
+    for number in range(2):
+        (project / "REPORT.md").write_text(f"results {number}")
+        git("add", "--all")
+        git("commit", "--quiet", "-m", "results")
+    clone = tmp_path_factory.mktemp("shallow") / "clone"
+    git("clone", "--quiet", "--depth", "2", f"file://{project}", str(clone))
+    monkeypatch.chdir(clone)
+    record = provenance("train_lora", params)
+    assert record["revision"] == git("rev-parse", "HEAD~1") != repository
+    assert record["history"].startswith("shallow: this commit or an older one")
+    (clone / "stages/training/run.py").write_text("changed")
+    git("commit", "--quiet", "--all", "-m", "change")
+    record = provenance("train_lora", params)  # what the clone itself has is known for sure
+    assert (record["revision"], record["history"]) == (git("rev-parse", "HEAD"), "complete")
 
 
 def test_the_record_holds_hashes_of_what_was_made(repository, project):
