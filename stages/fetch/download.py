@@ -54,7 +54,7 @@ def pinned_sha256(lock: Path) -> str:
 
 
 def _pip_download(lock: Path, filename: str, folder: Path) -> None:
-    """Run `pip download` for `lock` into `folder`; its output is shown only if it fails.
+    """Run `pip download` for `lock` into `folder`; pip's progress is shown in a terminal, its errors only if it fails.
 
     For a source distribution pip asks the package's build backend for metadata, which usually runs its setup.py. With
     PEP 517 and without build isolation that backend is the first `setuptools` on the path: our `static_backend`, which
@@ -65,7 +65,11 @@ def _pip_download(lock: Path, filename: str, folder: Path) -> None:
     command += ["--disable-pip-version-check", "--no-input", "--requirement", str(lock), "--dest", str(folder)]
     path = os.pathsep.join(filter(None, [str(STATIC_BACKEND), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "PIP_USE_PEP517": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
+    shown = sys.stdout.isatty()
+    if shown:
+        print("downloading", flush=True)  # pip goes on below
+    output = None if shown else subprocess.PIPE
+    run = subprocess.run(command, env=environment, stdout=output, stderr=subprocess.PIPE, text=True, errors="replace")
     if run.returncode:
         print("not downloaded")
         raise UserError(f"{filename} could not be downloaded; is the network there?\n  {_reason(run.stderr)}")
