@@ -1,13 +1,17 @@
 """The committed results agree with each other; whether they belong to the committed code is what `dvc status` says."""
 
-import json
+import re
 
 import pytest
 
+from stages.classifier.splits import SPLITS
+from stages.project.files import read_json
 from stages.project.parameters import load_params
 from stages.project.schema import METHODS
-from stages.report import tables
+from stages.report import tables, training
 from stages.report.facts import load_facts
+from stages.report.language import Language
+from stages.report.stage import DOCUMENTS, render
 from tests.imports import ROOT
 
 
@@ -17,9 +21,13 @@ def facts(monkeypatch):
     return load_facts(load_params())
 
 
-def test_the_report_and_the_readme_say_what_the_metric_files_say(facts):
-    for name in ("REPORT.md", "README.md"):
-        assert tables.headline(facts) in (ROOT / name).read_text(), name
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_reports_say_what_the_metric_files_say(facts, document):
+    assert (ROOT / DOCUMENTS[document]).read_text(encoding="utf-8") == render(facts, *document)
+
+
+def test_the_readme_says_what_the_metric_files_say(facts):
+    assert tables.headline(facts, Language("en")) in (ROOT / "README.md").read_text()
 
 
 def test_the_learning_rates_are_the_best_of_the_table(facts):
@@ -28,8 +36,32 @@ def test_the_learning_rates_are_the_best_of_the_table(facts):
         assert getattr(facts.params.train.learning_rate, method) == best
 
 
-def test_counts_on_the_embedded_model():
+def test_the_tables_of_earlier_experiments_belong_to_these_parameters(facts):
+    assert training.tuned_here(facts) and training.ablation_belongs(facts)
+
+
+def test_rows_add_up(facts):
+    dropped = sum(count for key, count in facts.data.items() if key.startswith("dropped_"))
+    assert facts.data["rows_read"] == dropped + sum(facts.data[f"{split}_rows"] for split in SPLITS)
+
+
+def test_what_is_shown_first_is_what_the_details_say(facts):
+    for method in METHODS:
+        shown, details = read_json(ROOT / f"metrics/{method}.json"), facts.quality[method]
+        assert shown["f1"] == pytest.approx(details["f1"], abs=5e-5)
+        assert shown["trainable"] == details["trainable_parameters"]
+    assert read_json(ROOT / "metrics/headline.json") == read_json(ROOT / f"metrics/{facts.params.report.method}.json")
+
+
+def test_the_reports_have_no_timing_that_was_not_measured(facts):
+    """Every latency in the five lines is in the committed table."""
+    text = render(facts, "report", "en").split("## 9. ")[1].split("## 10. ")[0]
+    medians = {f"{median:.1f}" for median in facts.latency["median_ms"]}
+    assert set(re.findall(r"([\d.]+) ms", text)) <= medians
+
+
+def test_counts_on_the_embedded_model(facts):
     expected = {"full": 22_713_216, "lora": 147_456, "adapter": 297_600}
     for method in METHODS:
-        metrics = json.loads((ROOT / f"metrics/{method}.json").read_text())
-        assert (metrics["trainable_body_parameters"], metrics["trainable_head_parameters"]) == (expected[method], 770)
+        details = facts.quality[method]
+        assert (details["trainable_body_parameters"], details["trainable_head_parameters"]) == (expected[method], 770)

@@ -5,10 +5,9 @@ import re
 import pandas as pd
 from sklearn.metrics import classification_report
 
-from stages.presentation.markdown import plain
 from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
-from stages.report.facts import Facts
+from stages.report.facts import SPLITS, Facts
 from stages.report.language import Language, begin
 
 SIDE_BY_SIDE = 3  # the matrices of so many classes fit beside each other in one table
@@ -21,14 +20,14 @@ AVERAGES = ("macro avg", "weighted avg")
 
 def confusion(facts: Facts, words: Language) -> str:
     """The matrices of counts on the test set beside each other for few classes, otherwise the most confused pairs."""
-    names = facts.classes
+    names, labels = facts.classes, facts.class_labels
     if len(names) > SIDE_BY_SIDE:
         return confused_pairs(facts, words, PAIRS)
-    columns = [words.say("confusion.column", label=words.say(f"short.{method}"), name=plain(name)) for method in METHODS for name in names]
+    columns = [f"{words.say(f'short.{method}')}: {labels[name]}" for method in METHODS for name in names]
     rows = []
     for actual in names:
         cells = (f"{_counts(facts, method).loc[actual, predicted]:,}" for method in METHODS for predicted in names)
-        rows.append((plain(actual), *cells))
+        rows.append((labels[actual], *cells))
     return f"{words.say('confusion.few')}\n\n{markdown_table((words.say('confusion.actual'), *columns), rows)}"
 
 
@@ -41,21 +40,22 @@ def confused_pairs(facts: Facts, words: Language, most: int = ALL_PAIRS) -> str:
         return words.say("confusion.none")
     # stable: pairs with the same sum stay in the order of their names, in every language and run
     first = counts.loc[(-counts.sum(axis=1)).sort_values(kind="stable").index[:most]]
-    rows = [(plain(pair[0]), plain(pair[1]), *(f"{row[method]:,}" for method in METHODS)) for pair, row in first.iterrows()]
+    labels = facts.class_labels
+    rows = [(labels[pair[0]], labels[pair[1]], *(f"{row[method]:,}" for method in METHODS)) for pair, row in first.iterrows()]
     header = (*words.header("pairs"), *(words.label(method) for method in METHODS))
     return f"{words.counted('confusion.pairs', len(rows))}\n\n{markdown_table(header, rows)}"
 
 
 def confusion_tables(facts: Facts, words: Language) -> str:
     """The matrix of every method for up to `MANY` classes, otherwise the most confused pairs."""
-    names = facts.classes
+    names, labels = facts.classes, facts.class_labels
     if len(names) > MANY:
         return confused_pairs(facts, words)
-    header = [words.say("confusion.predicted", name=plain(name)) for name in names]
+    header = [words.say("confusion.predicted", name=labels[name]) for name in names]
     tables = []
     for method in METHODS:
         counts = _counts(facts, method)
-        rows = [(words.say("confusion.true", name=plain(name)), *(f"{count:,}" for count in counts.loc[name])) for name in names]
+        rows = [(words.say("confusion.true", name=labels[name]), *(f"{count:,}" for count in counts.loc[name])) for name in names]
         tables.append(markdown_table((begin(words.label(method)), *header), rows))
     return "\n\n".join(tables)
 
@@ -73,7 +73,7 @@ def classification(facts: Facts, words: Language) -> str:
     if len(names) > LISTED:
         names = worst(facts)[:WORST]
         note = words.say("classification.worst", shown=len(names), classes=len(facts.classes))
-    rows = [(plain(name), *_cells(reports, name)) for name in names]
+    rows = [(facts.class_labels[name], *_cells(reports, name)) for name in names]
     rows.append(_accuracy(reports, words))
     rows += [(words.say(f"average.{average.split()[0]}"), *_cells(reports, average)) for average in AVERAGES]
     first, *others = words.header("scores")
@@ -121,8 +121,10 @@ def sizes_and_scores(facts: Facts, words: Language) -> str:
 def _class_table(facts: Facts, words: Language, names: list[str], entries: dict[str, dict]) -> str:
     rows = []
     for name in names:
-        counts = (f"{entries[name][split]:,}" for split in ("train", "validation", "test"))
-        rows.append((plain(name), *counts, *(f"{facts.quality[method]['f1_by_class'][name]:.4f}" for method in METHODS)))
+        counts = (f"{entries[name][split]:,}" for split in SPLITS)
+        rows.append(
+            (facts.class_labels[name], *counts, *(f"{facts.quality[method]['f1_by_class'][name]:.4f}" for method in METHODS))
+        )
     return markdown_table((*words.header("classes"), *(f"F1, {words.label(method)}" for method in METHODS)), rows)
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from stages.presentation.labels import short_labels
 from stages.presentation.learning import shortcomings
+from stages.presentation.markdown import plain
 from stages.project.errors import UserError
 from stages.project.files import read_json
 from stages.project.paths import (
@@ -24,6 +26,8 @@ from stages.project.schema import METHODS, Params
 
 OWN = "this encoder"  # the row of metrics/memory_plan.csv for the encoder in models/base
 ARMS = ("full", "lora", "lora_merged", "adapter")
+LONGEST_LABEL = 32  # characters of a class name
+SPLITS = ("train", "validation", "test")
 PEFT = ("lora", "adapter")  # what is compared with full fine-tuning
 RECORDED_STAGES = (*(f"train_{method}" for method in METHODS), "evaluate")
 
@@ -71,6 +75,12 @@ class Facts:
     def classes(self) -> list[str]:
         """The names of all classes, in the order of their indices."""
         return list(self.quality["full"]["f1_by_class"])
+
+    @property
+    def class_labels(self) -> dict[str, str]:
+        """For each class name, its label in Markdown: one short line without markup, different from all others."""
+        names = self.classes
+        return {name: plain(label) for name, label in zip(names, short_labels(names, LONGEST_LABEL), strict=True)}
 
     @property
     def failed(self) -> dict[str, list[str]]:

@@ -51,7 +51,7 @@ def _wrapped(paragraph: str) -> list[str]:
         return [paragraph]
     mark = "- " if paragraph.startswith("- ") else ""
     body = re.sub(r"`[^`]*`", lambda code: code[0].replace(" ", _GLUE), paragraph[len(mark) :])
-    body = _NOT_FIRST.sub(_GLUE, body)
+    body = _NOT_FIRST.sub(_GLUE, re.sub(" +", " ", body))
     lines = textwrap.wrap(
         body,
         WIDTH,

@@ -11,7 +11,10 @@ def lines(facts: Facts, words: Language) -> str:
     """Exactly five numbered lines, one each: the reference, LoRA, merged LoRA, the adapter, and what follows."""
     said = [
         _reference(facts, words),
-        *(words.say(f"latency.{arm}", effect=_effect(facts, words, arm), verdict=_verdict(facts, words, arm)) for arm in ARMS[1:]),
+        *(
+            words.say(f"latency.{arm}", effect=_effect(facts, words, arm), verdict=_verdict(facts, words, arm))
+            for arm in ARMS[1:]
+        ),
         _advice(facts, words),
     ]
     return "\n".join(f"{number}. {line}" for number, line in enumerate(said, 1))

@@ -54,9 +54,7 @@ def measured(facts: Facts, words: Language) -> str:
     """How the measured peak was taken, and how far it is from the prediction."""
     errors = [facts.timing[method]["peak_mib"] / facts.memory[method]["peak_training_memory_mib"] - 1 for method in METHODS]
     kind = "cpu" if facts.conditions["machine"]["device"] == "cpu" else "cuda"
-    return words.say(
-        f"measured.{kind}", device=facts.device, low=f"{100 * min(errors):+.1f}", high=f"{100 * max(errors):+.1f}"
-    )
+    return words.say(f"measured.{kind}", device=facts.device, low=f"{100 * min(errors):+.1f}", high=f"{100 * max(errors):+.1f}")
 
 
 def with_awp(facts: Facts, words: Language) -> str:

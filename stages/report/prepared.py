@@ -1,12 +1,14 @@
 """Sentences on the data: where they come from, what was dropped, how the classes are distributed, how texts were tokenized."""
 
-from stages.classifier.splits import SPLITS
+from textwrap import shorten
+
 from stages.presentation.markdown import plain
 from stages.presentation.markdown import table as markdown_table
-from stages.report.facts import Facts
+from stages.report.facts import SPLITS, Facts
 from stages.report.language import Language, begin, sentence
 
-FEW_CLASSES = 5  # so many fit beside each other
+FEW_CLASSES = 5  # so many fit into a sentence
+WARNING = 210  # characters of one that the report quotes: two lines
 
 
 def warnings(facts: Facts, words: Language, most: int | None = None) -> str:
@@ -14,9 +16,11 @@ def warnings(facts: Facts, words: Language, most: int | None = None) -> str:
     found = facts.data["warnings"]
     if not found:
         return ""
-    items = [f"- {plain(text)}" for text in found[:most]]
+    items = [f"- {plain(text if most is None else shorten(text, WARNING, placeholder=' …'))}" for text in found[:most]]
     more = len(found) - len(items)
-    return "\n".join([words.counted("warnings.title", len(found)), *items, *([words.counted("warnings.more", more)] if more else [])])
+    return "\n".join(
+        [words.counted("warnings.title", len(found)), *items, *([words.counted("warnings.more", more)] if more else [])]
+    )
 
 
 def network(facts: Facts, words: Language) -> str:
@@ -32,12 +36,8 @@ def origin(facts: Facts, words: Language) -> str:
     if data.source == "package":
         return words.say("origin.package")
     if data.source == "csv":
-        return words.say("origin.csv", path=_where(facts))
-    return words.say("origin.hub", name=data.hub.name, revision=data.hub.revision)
-
-
-def _where(facts: Facts) -> str:
-    return facts.data["source"]["path"]
+        return words.say("origin.csv", path=plain(facts.data["source"]["path"]))
+    return words.say("origin.hub", name=plain(data.hub.name), revision=data.hub.revision)
 
 
 def rows(facts: Facts, words: Language) -> str:
@@ -71,12 +71,15 @@ def balance(facts: Facts, words: Language) -> str:
     classes, total = facts.data["classes"], facts.data["train_rows"]
     counts = {f"{split}_rows": f"{facts.data[f'{split}_rows']:,}" for split in SPLITS}
     if len(classes) <= FEW_CLASSES:
-        shares = [words.say("balance.share", name=plain(entry["name"]), percent=_percent(entry, total)) for entry in classes]
+        shares = [
+            words.say("balance.share", name=facts.class_labels[entry["name"]], percent=_percent(entry, total))
+            for entry in classes
+        ]
         return words.say("balance.few", shares=", ".join(shares), **counts)
     values = {}
     ordered = sorted(classes, key=lambda entry: -entry["train"])
     for place, entry in (("largest", ordered[0]), ("smallest", ordered[-1])):
-        values |= {place: plain(entry["name"]), f"{place}_share": _percent(entry, total)}
+        values |= {place: facts.class_labels[entry["name"]], f"{place}_share": _percent(entry, total)}
     return words.say("balance.many", classes=len(classes), **values, **counts)
 
 

@@ -6,7 +6,7 @@ from stages.project.schema import METHODS
 from stages.report.facts import PEFT, Facts
 from stages.report.language import Language, begin, sentence
 
-NAMED_CLASSES = 5  # of those that a method never predicts, at most so many are named
+NAMED_CLASSES = 3  # of those that a method never predicts, at most so many are named
 
 
 def not_learned(facts: Facts, words: Language) -> str:
@@ -16,18 +16,29 @@ def not_learned(facts: Facts, words: Language) -> str:
         # what does not beat the most frequent class need not be compared with guessing too
         told = [reason for reason in reasons if not (reason == GUESSING and MAJORITY in reasons)]
         why = sentence(_why(facts, words, method, reason) for reason in told)
-        items.append(f"- {words.say('failed.method', the=begin(words.the(method)), why=why)}")
+        items.append(
+            f"- {words.say(f'failed.{_verdict(facts, method)}', the=words.the(method), The=begin(words.the(method)), why=why)}"
+        )
     if not items:
         return ""
     everything = "full" in facts.failed
     return "\n".join([words.say("failed.title"), *items, f"- {words.say('failed.reference' if everything else 'failed.others')}"])
 
 
+def _verdict(facts: Facts, method: str) -> str:
+    """Whether a method did not learn, has learned some of the classes only, or may have learned, though that is not shown."""
+    details, reasons = facts.quality[method], facts.failed[method]
+    if reasons == [CLASSES]:
+        return "in_part"
+    baseline = "majority" if MAJORITY in reasons else "stratified"
+    return "not_at_all" if CLASSES in reasons or details[f"f1_minus_{baseline}"] <= 0 else "not_shown"
+
+
 def _why(facts: Facts, words: Language, method: str, reason: str) -> str:
     details = facts.quality[method]
     if reason == CLASSES:
         missing = details["never_predicted"]
-        named = ", ".join(f"*{plain(name)}*" for name in missing[:NAMED_CLASSES])
+        named = ", ".join(f"*{facts.class_labels[name]}*" for name in missing[:NAMED_CLASSES])
         counts = {"named": named, "classes": details["classes"]}
         return words.counted("failed.classes" if len(missing) <= NAMED_CLASSES else "failed.many_classes", len(missing), **counts)
     name = {MAJORITY: "majority", GUESSING: "stratified"}[reason]
@@ -101,7 +112,7 @@ def baseline(facts: Facts, words: Language) -> str:
 
 
 def transfer(facts: Facts, words: Language) -> str:
-    """The methods in their order on every transfer set, those that learned; nothing where there is no such set."""
+    """One more bullet: the methods that learned, in their order on every transfer set; nothing where there is no such set."""
     learned = [method for method in METHODS if method not in facts.failed]
     if not facts.transfer or not learned:
         return ""
@@ -112,7 +123,7 @@ def transfer(facts: Facts, words: Language) -> str:
         listed = ", ".join(f"{words.say(f'short.{method}')} {scores[method]:.3f}" for method in order)
         known = f"transfer.{name}"
         sets.append(words.say("transfer.set", name=words.say(known) if words.has(known) else plain(name), scores=listed))
-    return f"- {words.say('transfer.all', sets='; '.join(sets))}"
+    return f"\n- {words.say('transfer.all', sets='; '.join(sets))}"
 
 
 def overlapping(facts: Facts, words: Language) -> str:
@@ -139,7 +150,7 @@ def positive_class(facts: Facts, words: Language) -> str:
         details = facts.quality[method]
         values = {"auc": f"{details['roc_auc']:.4f}", "precision": f"{details['average_precision']:.4f}"}
         scores.append(words.say("positive.scores", label=words.say(f"short.{method}"), **values))
-    return words.say("positive.all", name=plain(facts.quality["full"]["positive_class"]), scores=", ".join(scores))
+    return words.say("positive.all", name=facts.class_labels[facts.quality["full"]["positive_class"]], scores=", ".join(scores))
 
 
 def savings(facts: Facts, words: Language) -> str:

@@ -1,49 +1,36 @@
-"""What the report of the committed results refers to exists: its links, and the tests that its commands run."""
+"""What the reports refer to exists, and is what the pipeline declares."""
 
-import ast
 import re
-import shlex
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+import yaml
 
-from stages.project.parameters import load_params
-from stages.report.facts import load_facts
-from stages.report.stage import render
+from stages.report.stage import DOCUMENTS, render
 from tests.imports import ROOT
 
 
-@pytest.fixture
-def report(monkeypatch) -> str:
-    monkeypatch.chdir(ROOT)
-    return render(load_facts(load_params()))
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_exists_or_is_written_by_a_stage(facts, document):
+    folder = (ROOT / DOCUMENTS[document]).parent
+    targets = {(folder / target).resolve() for target in re.findall(r"\]\(([^)]+)\)", render(facts, *document))}
+    assert len(targets) > 5
+    assert [target for target in targets if not target.exists() and not written(target.relative_to(ROOT).as_posix())] == []
 
 
-def test_every_link_of_the_report_exists(report):
-    targets = set(re.findall(r"\]\(([^)]+)\)", report))
-    assert len(targets) > 20
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+def written(path: str) -> bool:
+    """Whether a stage writes the file: an out, a plot of the benchmark or the report itself, whose files are no outs."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
+    entries = [entry for stage in stages for kind in ("outs", "metrics", "plots") for entry in stage.get(kind) or []]
+    outs = {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
+    return path in outs | {"plots/latency.png", "plots/cost.png"} | {str(document) for document in DOCUMENTS.values()}
 
 
-def test_every_path_in_code_exists(report):
-    paths = set(re.findall(r"`((?:stages|tests)/[^` ]+)`", report))
-    assert paths and [path for path in paths if not (ROOT / path).exists()] == []
-
-
-def test_every_pytest_command_selects_tests(report):
-    commands = [shlex.split(command) for command in re.findall(r"`python -m pytest ([^`]+)`", report)]
-    assert len(commands) == 5
-    for path, *options in commands:
-        names = list(collected(ROOT / path))
-        words = options[1].split(" or ") if options else [""]
-        assert options[:1] in ([], ["-k"])
-        assert [word for word in words if not any(word in name for name in names)] == []
-
-
-def collected(path: Path) -> Iterator[str]:
-    """Names of the test functions in a file or in the files of a folder, each after that of its file, as -k sees them."""
-    for file in [path] if path.is_file() else sorted(path.glob("test_*.py")):
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                yield f"{file.name}::{node.name}"
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_path_and_command_in_code_exists(facts, document):
+    text = render(facts, *document)
+    paths = re.findall(r"`((?:stages|tests)/[^` ]+)`", text)
+    modules = [name.replace(".", "/") + ".py" for name in re.findall(r"python -m ((?:experiments|stages)\.\w+)", text)]
+    targets = re.findall(r"`make ([\w-]+)`", text)
+    makefile = (ROOT / "Makefile").read_text()
+    assert [path for path in [*paths, *modules] if not (ROOT / path).exists()] == []
+    assert [target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)] == []

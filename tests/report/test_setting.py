@@ -11,6 +11,7 @@ from stages.report.setting import REGULARIZERS, TUNED, setting
         {"seed": 14},
         {"data": {"max_length": 64}},
         {"data": {"limit": 400}},
+        {"data": {"rare_classes": "drop"}},
         {"model": {"source": "local"}},
         {"train": {"batch_size": 64}},
         {"train": {"class_weights": "balanced"}},
@@ -30,9 +31,8 @@ def test_what_changes_the_outcome_changes_the_value(params, with_params, change)
         {"train": {"launcher": "torchrun --standalone --nproc-per-node=2"}},
         {"evaluate": {"bootstrap_samples": 500}},
         {"benchmark": {"repeats": 3}},
-        {
-            "data": {"csv": {"path": "x.csv", "text_column": "a", "label_column": "b", "split_column": None}}
-        },  # not the source here
+        {"model": {"local": {"path": "x"}}},  # not the source here
+        {"data": {"rare_class_min": 5}},  # refuses rare classes, or there are none
     ],
 )
 def test_what_does_not_change_the_outcome_leaves_it(params, with_params, change):

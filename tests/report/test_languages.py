@@ -1,0 +1,127 @@
+"""The two reports say the same: the same numbers, in every kind of run, on at most three printed pages each."""
+
+import re
+from collections import Counter
+from dataclasses import replace
+from string import Formatter
+
+import pytest
+
+from stages.presentation.titles import METHOD_LABELS
+from stages.report.language import LANGUAGES, Language, sentences
+from stages.report.stage import TEMPLATES, render
+from tests.report.conftest import latency, plan, unlearned
+
+THREE_PAGES = 150
+NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]\d+)?")
+FIVE, FORTY = [f"star {n}" for n in range(1, 6)], [f"topic {n}" for n in range(1, 41)]
+
+
+def fields(text: str) -> set[str]:
+    return {name.lower() for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def test_both_languages_have_the_same_sentences_with_the_same_fields():
+    english, spanish = map(sentences, LANGUAGES)
+    assert list(english) == list(spanish)
+    assert [name for name in english if fields(english[name]) != fields(spanish[name])] == []
+
+
+def test_tables_have_the_same_columns_in_both_languages():
+    english, spanish = map(sentences, LANGUAGES)
+    headers = [name for name in english if name.startswith("header.")]
+    assert headers and [name for name in headers if english[name].count("|") != spanish[name].count("|")] == []
+
+
+def test_the_english_labels_are_those_of_the_figures():
+    assert {arm: Language("en").label(arm) for arm in METHOD_LABELS} == METHOD_LABELS
+
+
+def test_templates_choose_nothing():
+    """What is said depends on the facts, and is chosen once for both languages, in Python."""
+    assert [path.name for path in TEMPLATES.iterdir() if "{%" in path.read_text(encoding="utf-8")] == []
+
+
+def runs(facts, own_facts) -> dict:
+    """Facts of all kinds of runs."""
+    everything = unlearned(own_facts(*FORTY), "full", "lora", "adapter")
+    everything.data["warnings"] = [
+        f"{n} % of the texts are longer than data.max_length (128 tokens); {'so ' * 90}" for n in range(4)
+    ]
+    one_cell = latency((4,), (16,), 2, 0.5)
+    by_hand = own_facts("a", "b")
+    by_hand.training["lora"]["learning_rate"] = 1e-4
+    two_processes = own_facts("a", "b")
+    for log in two_processes.training.values():
+        log.update(processes=2, accumulation_steps=1)
+    given = own_facts("a", "b")
+    given.data.update(dropped_in_other_split=7, dropped_new_rule=2, truncated_percent=0.001, train_unknown_token_share=0.4)
+    given.data["leaking_rows_after_truncation"]["train_test"] = 3
+    mismatched = own_facts("a", "b")
+    mismatched.provenance["train_lora"]["outputs"]["models/lora"] = "other"
+    cuda = own_facts("a", "b")
+    cuda.conditions["machine"].update(device="NVIDIA H100")
+    tuned = replace(facts, learning_rates=facts.learning_rates.assign(setting="other"))
+    published = plan(("this encoder", "DistilBERT", "BERT-base", "RoBERTa-large"))
+    return {
+        "embedded": replace(facts, plan=published),
+        "tuned elsewhere": tuned,
+        "own, two classes": own_facts("ham", "spam"),
+        "own, five classes": own_facts(*FIVE),
+        "own, forty classes": own_facts(*FORTY),
+        "nothing learned, forty classes": replace(everything, plan=published),
+        "the reference did not learn": unlearned(own_facts("ham", "spam"), "full"),
+        "the adapter did not learn": unlearned(own_facts("ham", "spam"), "adapter"),
+        "no regularizers": own_facts("a", "b", awp={"enabled": False}, mixout={"enabled": False}),
+        "one cell, few rounds": replace(own_facts("a", "b"), latency=one_cell),
+        "rate by hand": by_hand,
+        "two processes": two_processes,
+        "splits given": given,
+        "another record": mismatched,
+        "on a GPU": cuda,
+        "window, class weights": own_facts("a", "b", awp={"window_start": 0.25}, train={"class_weights": "balanced"}),
+    }
+
+
+RUNS = [
+    "embedded", "tuned elsewhere", "own, two classes", "own, five classes", "own, forty classes",
+    "nothing learned, forty classes", "the reference did not learn", "the adapter did not learn", "no regularizers",
+    "one cell, few rounds", "rate by hand", "two processes", "splits given", "another record", "on a GPU",
+    "window, class weights",
+]  # fmt: skip
+
+
+def numbers(text: str) -> Counter:
+    return Counter(NUMBER.findall(text))
+
+
+def sections(text: str) -> list[str]:
+    return re.split(r"^## ", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("document", ["report", "details"])
+@pytest.mark.parametrize("run", RUNS)
+def test_both_reports_have_the_same_numbers_in_every_section(facts, own_facts, run, document):
+    chosen = runs(facts, own_facts)[run]
+    english, spanish = (sections(render(chosen, document, code)) for code in LANGUAGES)
+    assert len(english) == len(spanish) > 6
+    differences = [
+        (numbers(one) - numbers(other), numbers(other) - numbers(one)) for one, other in zip(english, spanish, strict=True)
+    ]
+    assert [different for different in differences if any(different)] == []
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+@pytest.mark.parametrize("run", RUNS)
+def test_a_report_fits_on_three_pages_with_five_lines_on_latency(facts, own_facts, run, code):
+    text = render(runs(facts, own_facts)[run], "report", code)
+    assert text.count("\n") <= THREE_PAGES
+    (latency_part,) = [part for part in sections(text) if part.startswith("9. ")]
+    assert [line[:3] for line in latency_part.strip().splitlines()[1:]] == ["1. ", "2. ", "3. ", "4. ", "5. "]
+    assert not re.search(r"[{}]|\bNone\b|\bnan\b", text)
+    prose = [line for line in text.splitlines() if not line.startswith(("|", "!"))]
+    assert [line for line in prose if len(line) > 130] == []
+
+
+def test_runs_are_all_named(facts, own_facts):
+    assert list(runs(facts, own_facts)) == RUNS

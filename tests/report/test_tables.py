@@ -1,0 +1,111 @@
+"""The report's tables hold the numbers, for few classes and many, whatever the classes are called."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from stages.report import classes, latency, memory, tables, training
+from stages.report.language import Language
+from stages.report.stage import render
+from tests.report.conftest import latency as measured
+from tests.report.conftest import plan
+
+EN = Language("en")
+
+
+def test_tables_hold_the_numbers(facts):
+    assert "| 1 : 45 |" in tables.parameters(facts, EN)
+    assert "-0.020 (-0.030 to -0.010)" in tables.headline(facts, EN)
+    assert training.learning_curves(facts, EN).count("(kept)") == 3
+    assert "1.20 (1.18 to 1.22)" in latency.table(facts, EN)
+    assert "F1 on product reviews" in tables.scores(facts, EN) and "0.7600" in tables.scores(facts, EN)
+
+
+def test_two_classes_stand_beside_each_other(facts):
+    text = classes.confusion(facts, EN)
+    assert "| actual | full: negative | full: positive | LoRA: negative |" in text and "| negative | 99 | 1 | 99 |" in text
+    report = classes.classification(facts, EN)
+    assert "| negative | 100 | 0.9900 | 0.9900 | 0.9900 |" in report and "| accuracy | 180 |  |  | 0.9889 |" in report
+
+
+def test_of_many_classes_the_worst_and_the_most_confused_are_shown(own_facts):
+    facts = own_facts(*(f"topic {n}" for n in range(40)))
+    facts.confusion["full"].loc[:4, "predicted"] = "topic 9"
+    report = " ".join(render(facts, "report", "en").split())  # wherever a line ends
+    assert "| topic 0 | topic 9 | 5 | 5 | 5 |" in report and "The 3 of 40 classes with the lowest mean F1" in report
+    assert "topic 20" not in report
+    details = render(facts, "details", "en")
+    assert "The 10 largest of 40 classes:" in details and "The 10 of 40 classes with the lowest mean F1:" in details
+    assert "The 10 pairs of classes most confused" in details
+
+
+def test_a_dozen_classes_are_all_in_the_details(own_facts):
+    facts = own_facts(*(f"topic {n}" for n in range(12)))
+    details = render(facts, "details", "en")
+    assert "| actual topic 11 |" in details and "largest of" not in details
+
+
+def test_no_error_is_no_table(own_facts):
+    facts = own_facts("a", "b", "c", "d")
+    right = facts.confusion["full"][lambda pairs: pairs["actual"] == pairs["predicted"]]
+    facts = replace(facts, confusion=dict.fromkeys(facts.confusion, right))
+    assert classes.confusion(facts, EN) == "No method confuses any class on the test set."
+
+
+@pytest.mark.parametrize("name", ["__init__", "a*b*c", "x|y", "<b>bold</b>", "two\nlines", "`code`", "[link](x)", "# title"])
+@pytest.mark.parametrize("others", [1, 4, 20])
+def test_class_names_are_text_not_markup(own_facts, name, others):
+    facts = own_facts(name, *(f"c{n}" for n in range(others)))
+    for document in ("report", "details"):
+        text = "\n".join(part for place, part in enumerate(render(facts, document, "en").split("```")) if place % 2 == 0)
+        assert not re.search(r"(?<!\\)" + re.escape(name), text)
+        rows = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("|")]
+        starts = [place for place, line in enumerate(rows) if line.startswith("| :---")]
+        assert [rows[place] for place in starts if rows[place].count("|") != rows[place - 1].count("|")] == []
+
+
+def test_a_report_inside_a_fence_cannot_end_it(facts):
+    facts.reports["full"] = "a class called ```\n"
+    assert "````\na class called ```\n````" in render(facts, "details", "en")
+
+
+def test_latency_lines_have_the_measured_ratios(facts):
+    lines = latency.lines(facts, EN).splitlines()
+    assert lines[0].endswith("10.0 ms (batch 1) and 80.0 ms (batch 8) at 64 tokens. Cases: 4 (batch x tokens).")
+    assert "1.20 times as long" in lines[1] and "slower in 4 of 4 cases" in lines[1]
+    assert "slower in 0 of 4 cases" in lines[2]
+    assert "+20 % (LoRA) or +10 % (adapter)" in lines[4]
+
+
+def test_a_single_shape_is_said_once(facts):
+    lines = latency.lines(replace(facts, latency=measured((4,), (16,), 20, 0.9586)), EN).splitlines()
+    assert lines[0].startswith("1. Full fine-tuning, the reference: 40.0 ms (batch 4) at 16 tokens.") and len(lines) == 5
+
+
+def test_few_rounds_decide_nothing(facts):
+    few = replace(facts, latency=measured((1, 8), (16,), 2, 0.5))
+    assert "2 rounds are too few to compare" in latency.lines(few, EN) and "slower in" not in latency.lines(few, EN)
+    assert "covers the true median with a probability of 50 % only" in latency.conditions(few, EN)
+    assert "covers the true median with a probability of 95.9 %" in latency.conditions(facts, EN)
+
+
+def test_what_fits_into_the_budget_follows_the_plan(facts, with_params):
+    assert "| this encoder | 32 x 1 | 32 x 1 | 32 x 1 |" in memory.fitting(facts, EN)
+    assert "| large | none (1 takes 1,000) | 2 x 16 | 2 x 16 |" in memory.fitting(facts, EN)
+    assert memory.settings(facts, EN) == "with AWP"
+    plain = replace(facts, params=with_params(awp={"enabled": False}, train={"gradient_checkpointing": True}))
+    assert memory.settings(plain, EN) == "with gradient checkpointing, without AWP"
+    assert "| large, LoRA | 2 x 16, 1,000 | 2 x 16, 1,000 |" in memory.plan(facts, EN)
+    short = plan()
+    short.loc[short["model"] == "large", "length"] = 64
+    assert memory.shorter_inputs(replace(facts, plan=short), EN) == " (or as many as a model takes: large 64)"
+    cannot = short[~short["gradient_checkpointing"]].reset_index(drop=True)
+    assert "| cannot |" in memory.plan(replace(facts, plan=cannot), EN)
+
+
+def test_memory_savings_follow_the_prediction(facts):
+    said = memory.saving(facts, EN)
+    assert "LoRA -237 for gradients and optimizer state, -50 for activations" in said and "+10 for activations" in said
+    facts.timing["full"]["peak_mib"] = 882.0
+    assert "-47.9 % to +5.0 % from the prediction" in memory.measured(facts, EN)
