@@ -105,3 +105,10 @@ def test_exp_show_names_the_parameter_and_f1_of_every_method_without_an_ellipsis
 
 def test_readme_names_that_command():
     assert SHOW in (ROOT / "README.md").read_text()
+
+
+def test_readme_shows_full_against_lora_as_dvc_prints_it():
+    full, lora = (result({"metrics/headline.json": committed()[f"metrics/{method}.json"]}) for method in ("full", "lora"))
+    diff = _diff({"full": full, "lora": lora}, "full", "lora")["diff"]
+    table = lines(diff_table(diff, title="Metric", precision=5, round_digits=True, a_rev="full", b_rev="lora"))
+    assert "\n".join(f"    {line.rstrip()}" for line in table) in (ROOT / "README.md").read_text()
