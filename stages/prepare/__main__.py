@@ -1,8 +1,8 @@
 """python -m stages.prepare
 
 Reads data/fetched and the tokenizer in models/base; cleans, splits and tokenizes the texts. Writes data/processed (one Arrow
-file per split and transfer set, labels.json) and metrics/data.json (rows, dropped rows, token lengths; for the user's own
-data also the share of the largest class).
+file per split and transfer set, labels.json) and metrics/data.json (stages/prepare/statistics.py lists its keys). At the end it
+says what is unusual about the data.
 """
 
 from stages.project.running import loading, run_stage

@@ -12,8 +12,8 @@ In this order:
    kept: that of a given validation set if it has one, else that of train. Further rows in the same split are duplicates.
 5. Texts that are also in the main data are dropped from a transfer set.
 
-`data.limit`, if it is not 0, then samples what is left, including a given test set: scores of such a quick look
-are not comparable with published ones.
+Classes with too few rows are then dropped or merged (rare.py), and `data.limit`, if it is not 0, samples what is left of the
+rows given for train (splitting.py).
 """
 
 import numpy as np

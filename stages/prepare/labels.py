@@ -17,8 +17,8 @@ from stages.texts.columns import short
 
 MANY_CLASSES = 20
 LONG_NAME = 100  # characters: class names are shorter
-NUMBER = re.compile(r"[+-]?(\d{1,300}([.,]\d{0,300})?|[.,]\d{1,300})([eE][+-]?\d{1,3})?")
-INTEGER = re.compile(r"[+-]?\d{1,300}([.,]0{1,300})?")  # pandas writes 3.0 if a column has an empty cell
+NUMBER = re.compile(r"[+-]?(\d{1,300}([.,]\d{0,300})?|[.,]\d{1,300})([eE][+-]?\d{1,3})?\s?%?")
+INTEGER = re.compile(r"[+-]?\d{1,300}([.,]0{1,300})?\s?%?")  # pandas writes 3.0 if a column has an empty cell
 BRACKETS = re.compile(r"[\[({].*[\])}]", re.DOTALL)
 MISSING = {"", "#n/a", "n/a", "na", "nan", "none", "null", "nil", "-", "--", "?", ".", "<na>", "nat"}
 
@@ -42,6 +42,8 @@ def check_labels(path: Path, key: str, column: str, names: Sequence[str], rows: 
     start = f"{path}: column {column!r} has"
     if len(names) < 2:
         raise UserError(f"{start} {list(names) or 'no labels'}; two classes or more are needed")
+    if texts < 2:
+        raise UserError(f"{start} labels for one text only, which all rows have; is the text_column beside {key} the right one?")
     few = rows < 3 * len(names)  # three splits need at least three rows per class
     examples = ", ".join(map(short, names[:3]))
     if texts < len(names):
@@ -91,7 +93,7 @@ def label_warnings(names: Sequence[str], counts: np.ndarray, column: str) -> lis
 
 
 def _spellings(rows: dict[str, int], column: str) -> list[str]:
-    """Classes whose names differ only in case, spaces, hyphens, accents, width, or how a number is written."""
+    """Classes whose names differ only in case, spaces, hyphens, accents, width, quotes, or how a number is written."""
     groups = defaultdict(list)
     for name in rows:
         groups[_skeleton(name)].append(name)
@@ -109,11 +111,11 @@ def _spellings(rows: dict[str, int], column: str) -> list[str]:
 def _skeleton(name: str) -> str:
     """What spellings of one name have in common."""
     if NUMBER.fullmatch(name):
-        return repr(float(name.replace(",", ".")))
+        return repr(float(name.rstrip(" %").replace(",", ".")))
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
     letters = "".join(sign for sign in plain if unicodedata.category(sign) not in ("Cf", "Mn"))
     # a hyphen between words is a space, one before a digit is a sign
-    return re.sub(r"[\s_]+|(?<=\w)-(?=[^\W\d])", "", letters) or name
+    return re.sub(r"[\s_]+|(?<=\w)-(?=[^\W\d])", "", letters).strip("'\"`.,;:!") or name
 
 
 def _lists(rows: dict[str, int]) -> list[str]:

@@ -112,17 +112,16 @@ def rare_warning(classes: Classes, action: str, test_given: bool) -> str:
 def _facts(names: Sequence[str], counts: np.ndarray, rare: np.ndarray, params: DataParams, given: Collection[str]) -> str:
     """Name the rare classes with their rows and the splits that lack them, and say why that matters."""
     have = allotted(counts, params, given)
-    places = np.flatnonzero(rare)
-    shown = []
-    for k in places[:SHOWN]:
-        lacking = [split for split, rows in zip(SPLITS, have[:, k], strict=True) if not rows]
-        where = f", none of them in {' or '.join(lacking)}" if lacking and counts[:, k].any() else ""
-        shown.append(f"{short(names[k])} has {counts[:, k].sum():,} row(s) after cleaning{where}")
-    if len(places) == 1:
-        start = f"class {shown[0]}"
-    else:
-        start = f"{len(places)} of {len(names)} classes have too few rows: {'; '.join(shown)}"
-        start += "; ..." if len(places) > SHOWN else ""
+    rows = counts.sum(axis=0)
+    groups: dict[str, list[str]] = {}
+    for k in np.flatnonzero(rare)[:SHOWN]:
+        lacking = " or ".join(split for split, number in zip(SPLITS, have[:, k], strict=True) if not number)
+        groups.setdefault(f"none of them in {lacking}" if lacking and rows[k] else "", []).append(
+            f"{short(names[k])} ({rows[k]:,})"
+        )
+    listed = "; ".join(", ".join([*shown, where] if where else shown) for where, shown in groups.items())
+    more = "; ..." if rare.sum() > SHOWN else ""
+    start = f"{rare.sum()} of {len(names)} classes have too few rows after cleaning: {listed}{more}"
     return f"{start}. {_reason(have, rare, params, given)}"
 
 
@@ -140,5 +139,5 @@ def _reason(have: np.ndarray, rare: np.ndarray, params: DataParams, given: Colle
     for split in given:
         place = SPLITS.index(split)
         if split != "train" and not have[0, have[place] > 0].any():
-            reasons.append(f"no label of {split} is one of train: is {split} labelled?")
+            reasons.append(f"no label of {split} is one of train: are both labelled alike?")
     return f"Every split needs rows of every class ({'; '.join(reasons)})"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stages.classifier.loading import describe_base_model
-from stages.classifier.splits import SPLITS, load_tokenizer
+from stages.classifier.splits import SPLITS, describe_tokenizer, load_tokenizer
 from stages.prepare.cleaning import choose
 from stages.prepare.hints import Looks, part_hints, row_hints
 from stages.prepare.labels import label_warnings
@@ -81,7 +81,8 @@ def prepare(params: Params, warnings: list[str]) -> None:
             warnings += label_warnings(corpus.names, found, getattr(params.data, params.data.source).label_column)
         corpus = with_classes(corpus, params, warnings)
         # as soon as the classes are known: a base model that does not fit them should not wait for the trainings
-        warnings += [f"{BASE_MODEL}: {note}" for note in describe_base_model(corpus.names, params.seed)]
+        notes = [*describe_base_model(corpus.names, params.seed), *describe_tokenizer(tokenizer)]
+        warnings += [f"{BASE_MODEL}: {note}" for note in notes]
         sets = make_sets(corpus, params)
         for name, chosen in sets.items():
             texts = looks.watch(chosen.rows.texts(chosen.indices))
@@ -159,6 +160,7 @@ def describe(corpus: Corpus, sets: dict[str, Selection], encoded: dict[str, Enco
         metrics |= length_statistics(prefix, np.concatenate([encoded[part].lengths for part in parts]), params.data.max_length)
         if name == "main":
             metrics["leaking_rows_after_truncation"] = leaking_rows({part: encoded[part].digests for part in parts})
+    metrics["number_of_classes"] = len(corpus.names)
     metrics["classes"] = class_rows({part: chosen.labels for part, chosen in sets.items()}, corpus.names)
     metrics["rare_classes"] = [{"name": name, "rows": rows} for name, rows in corpus.rare.items()]
     metrics["source"] = describe_source(params)

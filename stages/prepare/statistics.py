@@ -14,6 +14,7 @@ Numbers are counts of rows unless the name says otherwise; a share is between 0 
 - `leaking_rows_after_truncation`: an object; `train_validation`, `train_test`, `validation_test`: rows of the second split whose
   text differs from every text of the first, but whose token ids, after truncation, are those of one of them.
 - `transfer_{name}_rows_read`, `transfer_{name}_dropped_{rule}` (also `in_main`), ... : the same for each transfer set.
+- `number_of_classes`: K. `plan` depends on this key alone of all, so that other class names do not run it again.
 - `classes`: a list with one object per class, in the order of class indices: {"name": "negative", "train": 3552, ...}: its rows
   in each part. A list, so that data with many classes do not fill the table of `dvc metrics show` with columns.
 - `rare_classes`: a list of {"name", "rows"}: the classes that data.rare_classes dropped or merged, and their rows after cleaning.
@@ -30,7 +31,7 @@ Example, shortened:
      "train_unknown_token_share": 0.0, "train_distinct_encodings": 168, ..., "token_length_p50": 14, ...,
      "truncated_percent": 1.2,
      "leaking_rows_after_truncation": {"train_validation": 0, "train_test": 0, "validation_test": 0},
-     "classes": [{"name": "negative", "train": 84, "validation": 12, "test": 24}, ...], "rare_classes": [],
+     "number_of_classes": 2, "classes": [{"name": "negative", "train": 84, "validation": 12, "test": 24}, ...], "rare_classes": [],
      "source": {"source": "csv", "path": "examples/reviews.csv",
                 "files": [{"path": "examples/reviews.csv", "sha256": "9f3c..."}],
                 "parameters": {"seed": 13, "data.limit": 0, "data.csv.text_column": "text", ...}}}

@@ -213,7 +213,7 @@ def test_the_same_text_with_two_labels_is_dropped_and_counted(folder):
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        (b"text,label\n" + b"good,1\nbad,0\n", ["'0' has 1 row(s) after cleaning", "data.rare_classes"]),
+        (b"text,label\n" + b"good,1\nbad,0\n", ["too few rows after cleaning: '0' (1)", "data.rare_classes"]),
         (b"text,label\ncaf\xe9,1\n", ["line 2 contains the byte 0xe9"]),
     ],
 )

@@ -54,6 +54,7 @@ def test_ordinary_names_raise_no_question(names):
         ["good\u200b", "good"],
         ["1", "1.0", "01"],
         ["2,5", "2.5"],
+        ["good", "good.", "'good'"],
     ],
 )
 def test_spellings_of_one_name_are_named_with_their_rows_and_a_line_of_pandas(names):
@@ -91,6 +92,7 @@ def test_what_stands_for_a_missing_label_and_a_repeated_header_are_named():
 def test_numbers_to_be_predicted_are_refused_and_the_way_out_is_said():
     message = refused([f"{x:.2f}" for x in np.linspace(-4, 4, 50)], 5000)
     assert "50 different numbers in 5,000 rows, such as '-3.84'" in message and "pd.cut(df['label'], 3" in message
+    assert "looks like a number" in refused(["12.5 %", "3.7 %", "9.9 %"], 3)
     assert "looks like a number" in refused(["-2,70", "3,88", "1,55"], 3)
     assert "looks like a number" in refused([*(f"{x}.5" for x in range(40)), "n/a"], 5000)
     assert "a number to be predicted" in refused([str(x) for x in range(100)], 150)
@@ -106,6 +108,10 @@ def test_a_scale_that_may_be_classes_is_told():
 def test_swapped_columns_are_refused():
     message = refused([f"a long text {k}" for k in range(30)], rows=30, texts=2)
     assert "30 different labels" in message and "2 different texts" in message and "swapped" in message
+
+
+def test_one_text_for_all_rows_is_refused():
+    assert "for one text only, which all rows have; is the text_column" in refused(["a", "b"], rows=100, texts=1)
 
 
 def test_the_suggested_bins_are_three_classes():
