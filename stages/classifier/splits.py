@@ -101,6 +101,18 @@ def _pad_on_the_right(tokenizer: PreTrainedTokenizerBase) -> None:
         fast.enable_padding(**{**padding, "direction": "right"})
 
 
+def describe_tokenizer(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Return what a user should know about a tokenizer that `load_tokenizer` returned: one line each, none for the usual ones."""
+    notes = []
+    if tokenizer.init_kwargs.get("padding_side") == "left":
+        notes.append("its tokenizer pads on the left; here, and in what is saved, texts are padded on the right")
+    if tokenizer.truncation_side == "left":
+        notes.append("its tokenizer truncates on the left: of a text that is too long, the end is read")
+    if not tokenizer("")["input_ids"]:
+        notes.append("its tokenizer puts no special token before a text: the head reads the first word in place of [CLS]")
+    return notes
+
+
 def make_collator(tokenizer: PreTrainedTokenizerBase) -> Callable:
     """Return a function that pads a list of rows to the longest of them.
 

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, BertTokenizerFast
 from stages.classifier.faster.apply import accelerate
 from stages.classifier.inference import sorted_logits
 from stages.classifier.saving import save_checkpoint
-from stages.classifier.splits import load_tokenizer, make_collator
+from stages.classifier.splits import describe_tokenizer, load_tokenizer, make_collator
 from stages.methods.checkpoint import load_checkpoint
 from stages.prepare.tokenizing import encode
 from tests.methods.tiny_models import TINY, VOCABULARY, shake, tiny_classifier
@@ -90,3 +90,17 @@ def test_a_saved_model_pads_on_the_right_without_this_project(edit, folder, tmp_
         np.testing.assert_allclose(row.detach(), alone.detach(), atol=1e-5)
     padding = Tokenizer.from_file(str(tmp_path / "full/tokenizer.json")).padding
     assert padding is None or padding["direction"] == "right"
+
+
+def test_an_unusual_tokenizer_is_described_and_a_usual_one_is_not(folder):
+    assert describe_tokenizer(load_tokenizer(folder)) == []
+    left_in_tokenizer_json(folder)
+    assert [note.partition(";")[0] for note in describe_tokenizer(load_tokenizer(folder))] == ["its tokenizer pads on the left"]
+    path = folder / "tokenizer_config.json"
+    path.write_text(
+        json.dumps(json.loads(path.read_text()) | {"truncation_side": "left", "tokenizer_class": "TokenizersBackend"})
+    )
+    content = json.loads((folder / "tokenizer.json").read_text()) | {"post_processor": None, "padding": None}
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    notes = describe_tokenizer(load_tokenizer(folder))
+    assert len(notes) == 2 and "truncates on the left" in notes[0] and "no special token" in notes[1]
