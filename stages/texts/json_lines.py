@@ -44,7 +44,7 @@ def json_rows(
         yield line, values + [value.get(key) for key in others]
     if others and (more := [key for key in keys if key not in {*columns, *others}]):
         options.tell(f"{faults.name}: left out, as the first object lacks them: {', '.join(map(short, more[:20]))}")
-    if not faults.count and find_columns(keys, columns) is None:
+    if (keys or not faults.count) and find_columns(keys, columns) is None:
         raise MissingColumn(faults.name, keys, columns, options.advice)
 
 

@@ -125,7 +125,7 @@ def test_faults_of_a_column_of_splits_are_named(read, content, message):
 
 def test_faults_of_a_folder_are_named_with_the_file(read):
     train = "text,label\na,1\nb,0\n"
-    with pytest.raises(UserError, match=r"mine/test\.csv: has no rows; add some, or remove the file, then test is cut from train"):
+    with pytest.raises(UserError, match=r"mine/test\.csv: has no rows; add some, or remove the file, then test is cut"):
         read({"train": train, "test": "text,label\n"})
     with pytest.raises(UserError, match=r"mine/test\.csv: no row for test has a label in column 'label'"):
         read({"train": train, "test": "text,label\nc,\n"})
