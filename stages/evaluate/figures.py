@@ -16,7 +16,8 @@ from stages.presentation.titles import METHOD_LABELS
 def tradeoff_figure(metrics: Mapping[str, Mapping[str, float]], confidence: float) -> Figure:
     """Draw the macro F1 of each method on the test set, with its interval, against its trainable parameters (log axis).
 
-    Needs `f1`, `f1_low`, `f1_high`, `trainable_parameters` and `trainable_percent` of each method.
+    Needs `f1`, `f1_low`, `f1_high`, `trainable_parameters`, `trainable_percent` and `learned` of each method; the mark of one that
+    did not learn is hollow.
     """
     figure = new_figure(7.6, 4.4)
     axes = figure.subplots()
@@ -27,10 +28,11 @@ def tradeoff_figure(metrics: Mapping[str, Mapping[str, float]], confidence: floa
         bar = [[max(m["f1"] - m["f1_low"], 0)], [max(m["f1_high"] - m["f1"], 0)]]
         at = (m["trainable_parameters"], m["f1"])
         colour = METHOD_COLOURS[method]
-        axes.errorbar(*at, yerr=bar, color=colour, fmt=METHOD_MARKERS[method], markersize=8, capsize=5)
+        face, note = (colour, "") if m["learned"] else ("white", "\nnot shown to have learned")
+        axes.errorbar(*at, yerr=bar, color=colour, fmt=METHOD_MARKERS[method], markersize=8, capsize=5, markerfacecolor=face)
         right = _has_room_right(counts, place)
         axes.annotate(
-            f"{METHOD_LABELS[method]}\n{at[0]:,}\n({m['trainable_percent']:.2f} %)",
+            f"{METHOD_LABELS[method]}\n{at[0]:,}\n({m['trainable_percent']:.2f} %){note}",
             at,
             xytext=(12 if right else -12, 0),
             textcoords="offset points",

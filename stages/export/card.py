@@ -16,7 +16,7 @@ from stages.project.schema import Params
 
 MARK = "exported_from"  # the key of the front matter by which an export recognizes a folder that it may replace
 MODULE = "bottleneck_adapter"
-FEW = 12  # classes whose names can stand in a sentence
+LONGEST_LIST = 100  # characters; longer lists of classes are a table only
 TITLES = {"full": "Full fine-tuning of", "lora": "LoRA fine-tuning of", "adapter": "Bottleneck adapter for"}
 FORMS = {
     "full": "This folder loads with transformers alone.",
@@ -33,8 +33,9 @@ AS_TRAINED = (
 
 def model_card(facts: CardFacts) -> str:
     """Return README.md of an exported folder: front matter as the Hugging Face Hub reads it, and the card in Markdown."""
-    many = len(facts.labels) > FEW
-    shown = f"{len(facts.labels)} classes" if many else ", ".join(map(plain, facts.labels))
+    names = ", ".join(map(plain, facts.labels))
+    many = len(names) > LONGEST_LIST
+    shown = f"{len(facts.labels)} classes" if many else names
     of = f"{len(facts.labels)} classes (listed under Data)" if many else f"{len(facts.labels)} classes ({shown})"
     sections = {
         "Data": f"{data_source(facts.params)}\n\n{rows_table(facts)}",

@@ -15,7 +15,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def point(trainable: int, f1: float) -> dict[str, float]:
     share = {"trainable_parameters": trainable, "trainable_percent": trainable / 1e5}
-    return {"f1": f1, "f1_low": f1 - 0.02, "f1_high": f1 + 0.01, **share}
+    return {"f1": f1, "f1_low": f1 - 0.02, "f1_high": f1 + 0.01, "learned": True, **share}
 
 
 def points() -> dict[str, dict[str, float]]:
@@ -68,6 +68,19 @@ def test_the_tradeoff_is_drawn_for_any_counts_and_an_estimate_outside_its_interv
         warnings.simplefilter("error")
         save_figure(tradeoff_figure(metrics, 0.9), tmp_path / "tradeoff.png")
     assert (tmp_path / "tradeoff.png").read_bytes().startswith(PNG)
+
+
+def test_a_method_that_did_not_learn_has_a_hollow_mark_and_says_so():
+    metrics = points()
+    metrics["lora"]["learned"] = False
+    (axes,) = tradeoff_figure(metrics, 0.95).axes
+    assert [text.get_text().count("not shown to have learned") for text in axes.texts] == [
+        1,
+        0,
+        0,
+    ]  # LoRA has the fewest parameters
+    faces = [bar.lines[0].get_markerfacecolor() for bar in axes.containers]
+    assert faces == ["white", METHOD_COLOURS["adapter"], METHOD_COLOURS["full"]]
 
 
 def test_the_curves_show_the_data_and_ring_the_epoch_kept():
