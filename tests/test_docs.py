@@ -118,3 +118,12 @@ def test_readme_is_short():
     lines = [line for line in (ROOT / "README.md").read_text().splitlines() if not line.startswith(("    ", "|", "<!--"))]
     found = re.sub(r"\]\([^)]*\)", "]", " ".join(lines)).split()
     assert 600 <= len(found) <= 1000
+
+
+@pytest.mark.parametrize("page", CURRENT, ids=page_id)
+def test_sections_of_the_reports_that_are_named_exist(page):
+    templates = {"REPORT.md": "report.en.md.j2", "reports/details.md": "details.en.md.j2"}
+    for report, heading in re.findall(r'(REPORT\.md|reports/details\.md), section\s+"([^"]+)"', page.read_text()):
+        text = (ROOT / "stages/report/templates" / templates[report]).read_text()
+        assert re.search(rf"^## (\d+\. )?{re.escape(heading)}$", text, re.MULTILINE), heading
+    assert re.findall(r"sections? \d", page.read_text()) == []  # numbers move
