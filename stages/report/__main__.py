@@ -1,11 +1,11 @@
 """python -m stages.report
 
-Reads the metric files of all stages and writes REPORT.md and metrics/headline.json, the metrics of the method that
-`report.method` names.
+Reads the metric files of all stages and writes REPORT.md, the same in Spanish (INFORME.md), what is too long for both
+(reports/details.md, reports/detalles.md), and metrics/headline.json, the metrics of the method that `report.method` names.
 
-metrics/benchmark.json and plots/latency.csv contain timings, which differ from run to run, and metrics/provenance names the
-machine and versions. They are not declared as outputs in dvc.yaml, and neither is REPORT.md, which quotes them.
-metrics/headline.json contains none of them.
+The reports quote timings, which differ from run to run, and metrics/provenance, which names the machine and versions. So they are
+no declared outputs in dvc.yaml, and neither are the files with timings that they are computed from. metrics/headline.json
+contains none of them.
 """
 
 from stages.project.running import loading, run_stage

@@ -1,5 +1,7 @@
 """The report's tables and sentences on memory and time: what a training step needs, and what fits."""
 
+import re
+
 import pandas as pd
 
 from stages.presentation.markdown import table as markdown_table
@@ -26,6 +28,19 @@ def fitting(facts: Facts, words: Language) -> str:
 def settings(facts: Facts, words: Language) -> str:
     """The setting of the table of what fits: with or without AWP and gradient checkpointing."""
     return words.say(f"setting.{VARIANTS[facts.params.awp.enabled, facts.params.train.gradient_checkpointing]}")
+
+
+def published(facts: Facts, words: Language) -> str:
+    """With which sizes of LoRA and adapter the published encoders were predicted, where they are not those of this run."""
+    sizes = {}
+    for method in PEFT:
+        rows = facts.plan[facts.plan["method"] == method]
+        own = set(rows[rows["model"] == OWN]["peft"])
+        others = set(rows[rows["model"] != OWN]["peft"]) - own
+        if others:
+            sizes[method] = ", ".join(sorted(re.sub(r"\D", "", text) for text in others))
+    named = [words.say(f"plan.published.{method}", size=size) for method, size in sizes.items()]
+    return words.say("plan.published.all", sizes=words.listed(named)) if named else ""
 
 
 def by_micro_batch(facts: Facts, words: Language) -> str:

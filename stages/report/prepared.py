@@ -76,7 +76,7 @@ def balance(facts: Facts, words: Language) -> str:
             for entry in classes
         ]
         return words.say("balance.few", shares=", ".join(shares), **counts)
-    values = {}
+    values: dict[str, str] = {}
     ordered = sorted(classes, key=lambda entry: -entry["train"])
     for place, entry in (("largest", ordered[0]), ("smallest", ordered[-1])):
         values |= {place: facts.class_labels[entry["name"]], f"{place}_share": _percent(entry, total)}

@@ -10,7 +10,7 @@ from stages.report.language import Language
 
 def headline(facts: Facts, words: Language) -> str:
     """One row per method and baseline: what is given up and what is saved. It has no timings, so that README.md can quote it."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for method in METHODS:
         details = facts.quality[method]
         costs = (

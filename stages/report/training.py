@@ -1,5 +1,7 @@
 """Sentences on the training: batches and accumulation, learning rates, AWP, mixout, and how it ended."""
 
+import pandas as pd
+
 from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
 from stages.report.facts import Facts
@@ -143,7 +145,7 @@ def ablation(facts: Facts, words: Language) -> str:
     return markdown_table(words.header("ablation"), rows)
 
 
-def _kept(facts: Facts, method: str):
+def _kept(facts: Facts, method: str) -> pd.Series:
     """The row of the learning curve whose weights were kept."""
     return facts.curves[method].set_index("epoch").loc[facts.training[method]["best_epoch"]]
 

@@ -33,9 +33,12 @@ def plan(models: tuple[str, ...] = ("this encoder", "large")) -> pd.DataFrame:
     rows = []
     for model, method in product(models, METHODS):
         size = 32 if model == "this encoder" else 2 * (method != "full")
-        rows += [(model, method, awp, recompute, 128, size, 32 // size if size else 0, 4.0, 768, 1000.0)
+        peft = {"full": None, "lora": "rank 8", "adapter": "bottleneck 64"}[method]
+        rows += [(model, method, peft, awp, recompute, 128, size, 32 // size if size else 0, 4.0, 768, 1000.0)
                  for awp, recompute in product((False, True), (False, True))]  # fmt: skip
-    columns = "model method awp gradient_checkpointing length micro_batch_size accumulation_steps budget_gib reserve_mib peak_mib"
+    columns = (
+        "model method peft awp gradient_checkpointing length micro_batch_size accumulation_steps budget_gib reserve_mib peak_mib"
+    )
     return pd.DataFrame(rows, columns=columns.split())
 
 

@@ -31,7 +31,8 @@ def test_the_comparison_follows_the_interval(facts, low, high, words):
 
 def test_mcnemar_follows_p(facts):
     assert quality.mcnemar(facts, EN) == (
-        "McNemar's exact test finds no difference in error rates from full fine-tuning for LoRA (p = 0.2) and the adapter (p = 0.2)."
+        "McNemar's exact test finds no difference in error rates from full fine-tuning for LoRA (p = 0.2) and "
+        "the adapter (p = 0.2)."
     )
     facts.quality["lora"]["mcnemar_p"] = 0.01
     assert "finds a difference in error rates from full fine-tuning for LoRA (p = 0.01). " in quality.mcnemar(facts, EN)

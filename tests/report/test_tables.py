@@ -100,6 +100,10 @@ def test_what_fits_into_the_budget_follows_the_plan(facts, with_params):
     short = plan()
     short.loc[short["model"] == "large", "length"] = 64
     assert memory.shorter_inputs(replace(facts, plan=short), EN) == " (or as many as a model takes: large 64)"
+    assert memory.published(facts, EN) == ""
+    small = plan()
+    small.loc[(small["model"] != "large") & (small["method"] == "lora"), "peft"] = "rank 2"
+    assert memory.published(replace(facts, plan=small), EN) == " (published encoders with LoRA rank 8)"
     cannot = short[~short["gradient_checkpointing"]].reset_index(drop=True)
     assert "| cannot |" in memory.plan(replace(facts, plan=cannot), EN)
 
