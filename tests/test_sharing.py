@@ -1,9 +1,13 @@
-"""More than one experiment, and more than one clone: DVC's queue and a remote, as README shows them."""
+"""More than one experiment, and more than one clone: DVC's queue, a killed experiment and a remote, as README shows them."""
 
+import os
+import signal
 import subprocess
 import time
 
 from tests.clone import Project, ran
+from tests.commands import code, words
+from tests.imports import ROOT
 
 
 def start_queue(pipeline: Project) -> None:
@@ -38,7 +42,7 @@ def test_a_sweep_in_the_queue_runs_each_experiment_in_a_folder_of_its_own(pipeli
     assert pipeline.run("git", "status", "--porcelain") == ""  # this checkout was not touched
     first, second = sorted(set(pipeline.run("dvc", "exp", "list", "--name-only").split()) - known)
     diff = pipeline.run("dvc", "metrics", "diff", first, second, "--targets", "metrics/headline.json")
-    assert "trainable_parameters" in diff
+    assert "trainable" in diff
     pipeline.run("dvc", "exp", "remove", first, second)
 
 
@@ -67,6 +71,28 @@ def test_an_experiment_that_was_killed_in_the_queue_goes_on_when_it_is_queued_ag
     pipeline.run("dvc", "exp", "remove", "second")
     pipeline.run("dvc", "queue", "remove", "--all")
     assert pipeline.run("git", "status", "--porcelain") == ""
+
+
+def test_a_killed_experiment_leaves_nothing_behind_that_the_command_in_readme_does_not_remove(pipeline):
+    """Killed while it trains, with a file in the way that the user has added, and that must stay."""
+    (pipeline.folder / "mine.csv").write_text("text,label\n")
+    pipeline.run("git", "add", "mine.csv")
+    command = ("dvc", "exp", "run", "-S", "train.epochs=1000", "-S", "train.patience=1000", "train_full")
+    process = subprocess.Popen(
+        command, cwd=pipeline.folder, env=pipeline.environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert any(line.startswith("epoch 2/1000") for line in process.stdout)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert "M  params.yaml" in pipeline.run("git", "status", "--porcelain")
+
+    (restoring,) = (line for line in code((ROOT / "README.md").read_text()) if line.startswith("git reset"))
+    for command in words(restoring):
+        pipeline.run(*command)
+    assert pipeline.run("git", "status", "--porcelain") == "?? mine.csv\n"
+    (pipeline.folder / "mine.csv").unlink()
+    assert "up to date" in pipeline.run("dvc", "status")
+    assert ran(pipeline.run("dvc", "repro")) == []
 
 
 def test_models_come_from_a_remote_and_nobody_trains_again(pipeline, tmp_path):

@@ -61,7 +61,7 @@ def expected(stage: str, definition: dict[str, Any], params: Params) -> Expected
     elif different:
         were = [f"{key}={entry['settings'][key]}" for key in different if key in entry["settings"]][:2] or ["other parameters"]
         return Expected(None, f"time unknown: {in_words(entry['seconds'])} were measured with {', '.join(were)}")
-    place = "" if entry["machine"] == machine_in_words() else f", measured on another machine ({entry['machine']})"
+    place = "" if entry["machine"] == machine_in_words() else f", measured on {entry['machine']}"
     return Expected(entry["seconds"] * factor, f"about {in_words(entry['seconds'] * factor)}{reason}{place}")
 
 

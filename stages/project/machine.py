@@ -36,11 +36,16 @@ def describe_machine(device: "torch.device") -> dict[str, str | int]:
 def machine_in_words() -> str:
     """Return processor, cores that this process may use, and the GPU if the process has loaded what would use it."""
     available = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    words = f"{cpu_model()}, {len(available)} core(s)"
-    if threads := os.environ.get("OMP_NUM_THREADS"):
-        words += f", {threads} thread(s)"
+    words = f"{cpu_model()}, {counted(len(available), 'core')}"
+    if (threads := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
+        words += f", {counted(int(threads), 'thread')}"
     torch = sys.modules.get("torch")
     return f"{torch.cuda.get_device_name(0)} with {words}" if torch and torch.cuda.is_available() else words
+
+
+def counted(number: int, thing: str) -> str:
+    """A number with its noun: 1 core, 2 cores."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

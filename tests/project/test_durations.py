@@ -49,9 +49,9 @@ def test_a_time_holds_for_the_settings_that_it_was_measured_with(phrase, changed
 def test_another_machine_is_named(phrase):
     content = json.loads(DURATIONS.read_text())
     assert content["train_lora"]["machine"] == machine_in_words()
-    content["train_lora"]["machine"] = "Abacus, 10 core(s)"
+    content["train_lora"]["machine"] = "Abacus, 10 cores"
     DURATIONS.write_text(json.dumps(content))
-    assert phrase() == "about 14 min, measured on another machine (Abacus, 10 core(s))"
+    assert phrase() == "about 14 min, measured on Abacus, 10 cores"
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"train_lora": 3}', '{"train_lora": {"seconds": "long"}}', '{"other": {}}'])
