@@ -3,13 +3,13 @@
 Each is printed at the end of the stage and kept in metrics/data.json. Nothing is refused here: the numbers may be meant.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from stages.classifier.splits import SPLITS
+from stages.prepare.labels import GARBLED
 from stages.prepare.statistics import losses
 from stages.texts.columns import short
 
@@ -22,45 +22,67 @@ DROPPED = 0.2  # of the rows read, because they are empty, repeated or contradic
 IN_OTHER_SPLIT = 0.01  # of the rows read
 SHIFT = 0.2  # of the rows of a given split would have to change class to give it the shares of train
 WORDS = 0.5  # of the texts, those that are one word or number
-GARBLED = 0.01  # of the texts
+GARBLED_TEXTS = 0.01  # of the texts
+TOLD = 0.8  # of the texts, those that contain the name of their own class
+NAME = 3  # characters that a class name needs for that
 FEW_ROWS = 5  # of a class in validation or test
-
-# UTF-8 that was read as Windows-1252 or Latin-1, or bytes that no encoding explained
-GARBLED_TEXT = re.compile("\u00c3[\u0080-\u00bf\u201a-\u2122]|\u00c2[\u00a0-\u00bf]|\u00e2\u20ac|\ufffd")
 
 
 @dataclass
 class Looks:
-    """What texts look like, counted while they pass: single words of ASCII characters, and garbled characters."""
+    """What texts look like, counted while they pass: single words of ASCII characters, garbled characters, their own class.
 
+    Args:
+        names: class names.
+    """
+
+    names: Sequence[str]
     texts: int = 0
     words: int = 0
     word: str = ""
     garbled: int = 0
-    example: str = ""
+    garble: str = ""
+    told: int = 0
 
-    def watch(self, batches: Iterable[list[str]]) -> Iterator[list[str]]:
-        """Yield the batches as they are."""
+    def watch(self, batches: Iterable[list[str]], labels: np.ndarray) -> Iterator[list[str]]:
+        """Yield the batches as they are.
+
+        Args:
+            labels: class indices of all texts, shape (N,).
+        """
+        # "no" or "1" is in many texts by chance
+        names = [name.casefold() if len(name) >= NAME else None for name in self.names]
+        done = 0
         for batch in batches:
-            self.texts += len(batch)
-            for text in batch:
+            for text, label in zip(batch, labels[done : done + len(batch)].tolist(), strict=True):
+                name = names[label]
                 if " " not in text and text.isascii():
                     self.words, self.word = self.words + 1, self.word or text
-                if GARBLED_TEXT.search(text):
-                    self.garbled, self.example = self.garbled + 1, self.example or text
+                if GARBLED.search(text):
+                    self.garbled, self.garble = self.garbled + 1, self.garble or text
+                if name is not None and name in text.casefold():
+                    self.told += 1
+            done += len(batch)
+            self.texts += len(batch)
             yield batch
 
     def sentences(self) -> list[str]:
+        """What was seen in more than a few texts."""
         found = []
         if self.words > WORDS * self.texts:
             found.append(
                 f"{self.words / self.texts:.0%} of the texts are a single word or number, such as {short(self.word)}: "
                 "is that the column of texts?"
             )
-        if self.garbled > GARBLED * self.texts:
+        if self.garbled > GARBLED_TEXTS * self.texts:
             found.append(
-                f"{self.garbled:,} of {self.texts:,} texts contain characters of a wrong encoding, such as "
-                f"{short(self.example)}: read the file in its own encoding before it is saved as UTF-8."
+                f"{self.garbled:,} of {self.texts:,} texts contain characters of a wrong encoding, such as {short(self.garble)}: "
+                "check data.csv.encoding, or save the file again from its original."
+            )
+        if self.told > TOLD * self.texts:
+            found.append(
+                f"{self.told / self.texts:.0%} of the texts contain the name of their own class, so there is nothing to learn: "
+                "was the label written into the text?"
             )
         return found
 

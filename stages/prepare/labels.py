@@ -20,6 +20,9 @@ LONG_NAME = 100  # characters: class names are shorter
 NUMBER = re.compile(r"[+-]?(\d{1,300}([.,]\d{0,300})?|[.,]\d{1,300})([eE][+-]?\d{1,3})?\s?%?")
 INTEGER = re.compile(r"[+-]?\d{1,300}([.,]0{1,300})?\s?%?")  # pandas writes 3.0 if a column has an empty cell
 BRACKETS = re.compile(r"[\[({].*[\])}]", re.DOTALL)
+# UTF-8 that was read as Windows-1252 or Latin-1, or bytes that no encoding explained
+GARBLED = re.compile("\u00c3[\u0080-\u00bf\u201a-\u2122]|\u00c2[\u00a0-\u00bf]|\u00e2\u20ac|\ufffd")
+LOOK_ALIKE = str.maketrans("\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456", "aeopcyxi")  # Cyrillic and Latin
 MISSING = {"", "#n/a", "n/a", "na", "nan", "none", "null", "nil", "-", "--", "?", ".", "<na>", "nat"}
 
 
@@ -87,13 +90,15 @@ def label_warnings(names: Sequence[str], counts: np.ndarray, column: str) -> lis
         sentences.append(f"{_listed(missing, rows)} look(s) like a missing label, and is trained as a class.")
     if column in names:
         sentences.append(f"The class {column!r} has the name of the label column: is a header line repeated in the file?")
+    if garbled := [name for name in names if GARBLED.search(name)]:
+        sentences.append(f"{_listed(garbled, rows)} contain(s) characters of a wrong encoding: is data.csv.encoding right?")
     if long := [name for name in names if len(name) > LONG_NAME]:
         sentences.append(f"{len(long)} class name(s) are long texts, such as {short(long[0])}: is {column!r} the label column?")
     return sentences
 
 
 def _spellings(rows: dict[str, int], column: str) -> list[str]:
-    """Classes whose names differ only in case, spaces, hyphens, accents, width, quotes, or how a number is written."""
+    """Classes whose names differ only in case, spaces, hyphens, accents, width, quotes, alphabet, or how a number is written."""
     groups = defaultdict(list)
     for name in rows:
         groups[_skeleton(name)].append(name)
@@ -115,7 +120,7 @@ def _skeleton(name: str) -> str:
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", name).casefold())
     letters = "".join(sign for sign in plain if unicodedata.category(sign) not in ("Cf", "Mn"))
     # a hyphen between words is a space, one before a digit is a sign
-    return re.sub(r"[\s_]+|(?<=\w)-(?=[^\W\d])", "", letters).strip("'\"`.,;:!") or name
+    return re.sub(r"[\s_]+|(?<=\w)-(?=[^\W\d])", "", letters.translate(LOOK_ALIKE)).strip("'\"`.,;:!") or name
 
 
 def _lists(rows: dict[str, int]) -> list[str]:
@@ -125,7 +130,8 @@ def _lists(rows: dict[str, int]) -> list[str]:
     parts of other labels too; those of a comma or a slash, which names and paths contain (`Lima, Peru`), only if a part
     is a class or stands at different positions.
     """
-    found = [name for name in rows if BRACKETS.fullmatch(name)]
+    bracketed = [name for name in rows if BRACKETS.fullmatch(name)]
+    found = bracketed if any(re.search(r"[,;'\"]", name) for name in bracketed) else []
     for separator in ";|,/+&":
         parts = {name: [part.strip().casefold() for part in name.split(separator)] for name in rows if separator in name}
         parts = {name: split for name, split in parts.items() if all(split)}

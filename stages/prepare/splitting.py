@@ -81,7 +81,7 @@ def limited_main(
         return np.arange(len(labels))
     counts = count_rows(labels, places, classes)
     needed = int(np.ceil(1 / min(shares_to_cut(params, given).values(), default=1)))
-    for least in (0, *range(needed, params.limit // classes + 1)):
+    for least in (0, *range(needed, min(params.limit // classes, int(counts[0].max())) + 1)):
         left = counts.copy()
         left[0] = quotas(counts[0], params.limit, least)
         if allotted(left, params, given).all():

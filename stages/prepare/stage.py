@@ -71,7 +71,7 @@ def prepare(params: Params, warnings: list[str]) -> None:
     """Write data/processed and metrics/data.json; add to `warnings` what is noticed on the way."""
     tokenizer = load_tokenizer()
     check_model(params.data.max_length, tokenizer, BASE_MODEL)
-    encoded, looks = {}, Looks()
+    encoded = {}
     SCRATCH.mkdir(parents=True, exist_ok=True)
     # on the disk of the checkout: /tmp may be in memory, which the store is meant to save
     with TemporaryDirectory(dir=SCRATCH, prefix="prepare-") as store, replaced_folder(PROCESSED) as folder:
@@ -83,9 +83,9 @@ def prepare(params: Params, warnings: list[str]) -> None:
         # as soon as the classes are known: a base model that does not fit them should not wait for the trainings
         notes = [*describe_base_model(corpus.names, params.seed), *describe_tokenizer(tokenizer)]
         warnings += [f"{BASE_MODEL}: {note}" for note in notes]
-        sets = make_sets(corpus, params)
+        sets, looks = make_sets(corpus, params), Looks(corpus.names)
         for name, chosen in sets.items():
-            texts = looks.watch(chosen.rows.texts(chosen.indices))
+            texts = looks.watch(chosen.rows.texts(chosen.indices), chosen.labels)
             encoded[name] = write_tokenized(folder / f"{name}.arrow", texts, chosen.labels, tokenizer, params.data.max_length)
         write_json(folder / "labels.json", {"labels": corpus.names, "transfer": list(corpus.rows)[1:]})
     metrics = describe(corpus, sets, encoded, params)

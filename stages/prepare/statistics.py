@@ -31,7 +31,8 @@ Example, shortened:
      "train_unknown_token_share": 0.0, "train_distinct_encodings": 168, ..., "token_length_p50": 14, ...,
      "truncated_percent": 1.2,
      "leaking_rows_after_truncation": {"train_validation": 0, "train_test": 0, "validation_test": 0},
-     "number_of_classes": 2, "classes": [{"name": "negative", "train": 84, "validation": 12, "test": 24}, ...], "rare_classes": [],
+     "number_of_classes": 2, "classes": [{"name": "negative", "train": 84, "validation": 12, "test": 24}, ...],
+     "rare_classes": [],
      "source": {"source": "csv", "path": "examples/reviews.csv",
                 "files": [{"path": "examples/reviews.csv", "sha256": "9f3c..."}],
                 "parameters": {"seed": 13, "data.limit": 0, "data.csv.text_column": "text", ...}}}

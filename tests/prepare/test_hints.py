@@ -15,9 +15,10 @@ ORDINARY = {
 COUNTS = np.array([[50, 50], [5, 5], [10, 10]])
 
 
-def looks(texts: list[str]) -> list[str]:
-    seen = Looks()
-    assert [text for batch in seen.watch([texts[:2], texts[2:]]) for text in batch] == texts
+def looks(texts: list[str], labels: list[int] | None = None) -> list[str]:
+    seen = Looks(["no", "yes", "good"])
+    batches = seen.watch([texts[:2], texts[2:]], np.array(labels or [0] * len(texts)))
+    assert [text for batch in batches for text in batch] == texts
     return seen.sentences()
 
 
@@ -65,6 +66,13 @@ def test_many_dropped_rows_are_said():
 def test_texts_that_are_not_texts_are_said():
     assert looks(["17", "18", "a good film"])[0].startswith("67% of the texts are a single word or number, such as '17'")
     assert looks(["emoción", "así es", "no está"]) == []
+
+
+def test_texts_that_contain_their_label_are_said():
+    texts = ["no, I did not", "YES it is", "yes please", "a Good film", "good book"]
+    assert looks(texts, [1, 0, 0, 0, 1]) == []
+    assert looks(texts[1:], [1, 1, 2, 2])[0].startswith("100% of the texts contain the name of their own class")
+    assert looks(["no it is"] * 3, [0, 0, 0]) == []  # too short a name to tell
 
 
 def test_a_wrong_encoding_is_said():

@@ -37,6 +37,7 @@ def refused(names: list[str], rows: int, texts: int | None = None) -> str:
         ["rock & roll", "jazz"],
         ["yes", "no"],
         ["Q&A", "news"],
+        ["[none]", "[some]"],
     ],
 )
 def test_ordinary_names_raise_no_question(names):
@@ -55,6 +56,7 @@ def test_ordinary_names_raise_no_question(names):
         ["1", "1.0", "01"],
         ["2,5", "2.5"],
         ["good", "good.", "'good'"],
+        ["\u0441\u043e\u0440", "cop"],
     ],
 )
 def test_spellings_of_one_name_are_named_with_their_rows_and_a_line_of_pandas(names):
@@ -85,6 +87,7 @@ def test_labels_that_look_like_lists_are_named(names):
 
 def test_what_stands_for_a_missing_label_and_a_repeated_header_are_named():
     assert "'nan' (3 rows) look(s) like a missing label" in warned({"good": 5, "bad": 5, "nan": 3})[0]
+    assert "wrong encoding" in warned({"emoción".encode().decode("cp1252"): 5, "calma": 5})[0]
     assert "header line" in warned({"good": 5, "bad": 5, "label": 1})[0]
     assert "long texts" in warned({"good": 5, "x" * 200: 5})[0]
 
