@@ -16,8 +16,8 @@ from stages.presentation.titles import METHOD_LABELS
 def tradeoff_figure(metrics: Mapping[str, Mapping[str, float]], confidence: float) -> Figure:
     """Draw the macro F1 of each method on the test set, with its interval, against its trainable parameters (log axis).
 
-    Needs `f1`, `f1_low`, `f1_high`, `trainable_parameters`, `trainable_percent` and `learned` of each method; the mark of one that
-    did not learn is hollow.
+    Needs `f1`, `f1_low`, `f1_high`, `trainable_parameters`, `trainable_percent` and `learned` of each method; the mark of
+    one that did not learn is hollow.
     """
     figure = new_figure(7.6, 4.4)
     axes = figure.subplots()
