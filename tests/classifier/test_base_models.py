@@ -61,6 +61,15 @@ def test_a_head_that_is_there_is_drawn_anew_and_depends_on_the_seed(name, tmp_pa
     assert describe_base_model(LABELS, 1, tmp_path / "body") == []
 
 
+def test_a_head_in_one_of_several_shards_is_left_out_too(project, tiny_bert):
+    before = load_base_model(LABELS, 3)
+    (BASE / "model.safetensors").unlink()
+    tiny_bert.save_pretrained(BASE, max_shard_size="8KB")
+    assert len(list(BASE.glob("*.safetensors"))) > 1
+    model = load_base_model(LABELS, 3)
+    assert all(torch.equal(one, other) for one, other in zip(model.parameters(), before.parameters(), strict=True))
+
+
 @pytest.mark.parametrize("classes", [1, 3])
 def test_a_head_for_another_number_of_classes_is_refused_by_tensor_and_shapes(project, classes, tiny_bert):
     tiny_bert.config.num_labels = classes
