@@ -12,11 +12,15 @@ VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: repro test test-fast lint verify bench export tune setup setup-dev clean
+.PHONY: announce repro test test-fast lint verify bench export tune setup setup-dev clean
 
-repro: setup
+repro: announce setup
 	@python -m stages.project.forecast
 	dvc repro
+
+# before there is an environment that could say more
+announce:
+	@test -e $(VENV)/.installed || $(PYTHON) -c 'import json; stages = json.load(open("metrics/durations.json")).values(); print("the packages of requirements.txt are installed in $(VENV), which takes minutes; the stages then take about %d minutes" % (sum(stage["seconds"] for stage in stages) / 60 + 1))' 2>/dev/null || true
 
 # two workers, one thread each; tests that share the finished pipeline run in one of them
 test: setup-dev
