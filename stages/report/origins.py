@@ -3,10 +3,12 @@
 from stages.presentation.markdown import plain
 from stages.presentation.markdown import table as markdown_table
 from stages.project.paths import MODELS, PROCESSED
+from stages.project.revision import COMPLETE
 from stages.project.schema import METHODS
 from stages.report.facts import Facts
 from stages.report.language import Language
 
+NO_COMMIT = {"another_user": "dubious ownership", "no_git": "no git repository", "nothing_committed": "no commit yet"}
 SHOWN_PACKAGES = ("torch", "transformers", "peft")
 
 
@@ -23,7 +25,13 @@ def table(facts: Facts, words: Language) -> str:
 
 
 def _commit(record: dict, words: Language) -> str:
-    return record["revision"][:12] if record["revision"] else words.say("origins.no_git")
+    """The commit of a stage's code, and what git cannot tell about it."""
+    history = record.get("history", COMPLETE)
+    if record["revision"]:
+        commit = record["revision"][:12]
+        return commit if history == COMPLETE else words.say("origins.shallow", commit=commit)
+    reason = next((name for name, part in NO_COMMIT.items() if part in history), "unknown")
+    return words.say(f"origins.{reason}")
 
 
 def _uncommitted(record: dict, words: Language) -> str:

@@ -91,7 +91,7 @@ def _done(facts: Facts, words: Language) -> str:
 
 
 def perturbation(facts: Facts, words: Language) -> str:
-    """A table of what AWP did in each training; nothing where it was off."""
+    """A table of what AWP did in each training, or that it was off."""
     if not facts.params.awp.enabled:
         return words.say("awp.off")
     rows = []
@@ -99,7 +99,7 @@ def perturbation(facts: Facts, words: Language) -> str:
         log = facts.training[method]
         moved = f"{log['awp_relative_step_mean']:.5f}", f"{log['awp_relative_step_max']:.5f}"
         rows.append((words.label(method), f"{log['awp_steps']:,}", *moved, f"{100 * log['awp_unmoved_share']:.3f} %"))
-    return markdown_table(words.header("perturbation"), rows)
+    return f"{words.say('awp.table')}\n\n{markdown_table(words.header('perturbation'), rows)}"
 
 
 def mixout(facts: Facts, words: Language) -> str:
@@ -142,7 +142,7 @@ def ablation(facts: Facts, words: Language) -> str:
         kept, without = _kept(facts, method), facts.ablation.loc[method]
         scores = f"{kept.f1:.4f}", f"{without.validation_f1:.4f}", f"{without.validation_f1 - kept.f1:+.4f}"
         rows.append((words.label(method), *scores, f"{kept.validation_loss:.4f}", f"{without.validation_loss:.4f}"))
-    return markdown_table(words.header("ablation"), rows)
+    return f"{words.say('ablation.table')}\n\n{markdown_table(words.header('ablation'), rows)}"
 
 
 def _kept(facts: Facts, method: str) -> pd.Series:

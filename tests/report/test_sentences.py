@@ -226,8 +226,12 @@ def test_the_origin_is_told(facts):
     assert origins.hashes(facts, EN).count("`cc`") == 1 and "| data/mine.csv |" in origins.hashes(facts, EN)
     assert origins.mismatches(facts, EN) == "" and "hashes match" in origins.verdict(facts, EN)
     facts.provenance["evaluate"].update(revision=None, uncommitted=None)
-    assert "| evaluate | no git | unknown |" in origins.table(facts, EN)
-    facts.provenance["train_full"]["uncommitted"] = ["params.yaml"]
+    assert "| evaluate | unknown | unknown |" in origins.table(facts, EN)
+    facts.provenance["evaluate"]["history"] = "not readable: dubious ownership (the checkout belongs to another user)"
+    assert "| evaluate | unknown (checkout of another user) | unknown |" in origins.table(facts, EN)
+    facts.provenance["train_lora"]["history"] = "shallow: this commit or an older one that the clone does not have"
+    assert "| train_lora | 0123456789ab or older (shallow clone) | nothing |" in origins.table(facts, EN)
+    facts.provenance["train_full"] = facts.provenance["train_full"] | {"uncommitted": ["params.yaml"]}
     assert "| params.yaml |" in origins.table(facts, EN)
 
 
