@@ -29,13 +29,14 @@ def words(line: str) -> list[list[str]]:
     return [command for command in commands if command]
 
 
+def lines(path: Path) -> list[str]:
+    """The lines of code on a page that start with a program of ours, as they stand."""
+    return [line for line in code(path.read_text()) if re.match(r"(?:[A-Z_]+=\S+ )*(?:dvc|make|python -m)\b ?", line)]
+
+
 def commands(path: Path) -> list[list[str]]:
     """All commands of ours on a page that a shell could run, each as its words."""
-    found = []
-    for line in code(path.read_text()):
-        if re.match(r"(?:[A-Z_]+=\S+ )*(?:dvc|make|python -m) ?", line):
-            found += [command for command in words(line) if command[0] in PROGRAMS]
-    return found
+    return [command for line in lines(path) for command in words(line) if command[0] in PROGRAMS]
 
 
 def overrides(command: list[str]) -> list[str]:
