@@ -12,7 +12,10 @@ import yaml
 from experiments.verify import SMALL
 from tests.imports import ROOT
 
-STAGES = ["fetch", "prepare", "train_full", "train_lora", "train_adapter", "evaluate", "benchmark", "plan", "report"]
+STAGES = [
+    *("fetch", "prepare", "train_full", "train_lora", "train_adapter"),
+    *("evaluate", "benchmark", "plan", "plan_published", "report"),
+]
 
 
 class Project:
@@ -44,8 +47,8 @@ def skipped(output: str) -> list[str]:
     return [stage for stage in STAGES if f"Stage '{stage}' didn't change, skipping" in output]
 
 
-def make_project(folder: Path) -> Project:
-    """Return the pipeline in `folder` after its first `dvc repro`, committed."""
+def copy_project(folder: Path) -> Project:
+    """Return the pipeline in `folder`, committed, with small parameters and before anything has run."""
     project = Project(folder)
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -62,6 +65,12 @@ def make_project(folder: Path) -> Project:
     (project.folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     project.run("git", "init", "--quiet")
     project.commit()
+    return project
+
+
+def make_project(folder: Path) -> Project:
+    """Return the pipeline in `folder` after its first `dvc repro`, committed."""
+    project = copy_project(folder)
     assert ran(project.run("dvc", "repro")) == STAGES
     project.commit()
     return project
