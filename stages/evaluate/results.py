@@ -1,7 +1,7 @@
 """The metrics of one method, from its predictions and from what its training recorded."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ RECORDED = (  # copied from metrics/training/{method}.json
     "trainable_percent",
 )
 RECORDED_EPOCHS = ("epochs_trained", "best_epoch")
+_CHANCE_SAMPLES = 2000  # resamples at most: whether an interval lies above 0 needs fewer than its printed ends
 _MIB = 2**20
 
 
