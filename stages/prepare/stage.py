@@ -20,7 +20,7 @@ from stages.prepare.store import StoredRows
 from stages.prepare.tokenizing import Encoded, check_model, write_tokenized
 from stages.prepare.user_data import read_given
 from stages.project.errors import UserError
-from stages.project.files import replaced_folder, write_json
+from stages.project.files import replaced_folder, sha256_of, write_json
 from stages.project.parameters import load_params
 from stages.project.paths import BASE_MODEL, METRICS, PROCESSED, RAW, SCRATCH
 from stages.project.schema import Params
@@ -164,4 +164,5 @@ def describe(corpus: Corpus, sets: dict[str, Selection], encoded: dict[str, Enco
     metrics["classes"] = class_rows({part: chosen.labels for part, chosen in sets.items()}, corpus.names)
     metrics["rare_classes"] = [{"name": name, "rows": rows} for name, rows in corpus.rare.items()]
     metrics["source"] = describe_source(params)
+    metrics["outputs"] = {f"{PROCESSED.as_posix()}/{name}.arrow": sha256_of(PROCESSED / f"{name}.arrow") for name in sets}
     return metrics

@@ -14,7 +14,7 @@ from stages.classifier.splits import load_labels, load_split, load_transfer_name
 from stages.prepare import stage as prepare
 from stages.prepare.rated import MAIN_FILE, TRANSFER_FILES
 from stages.project.errors import UserError
-from stages.project.files import read_json, sha256_of
+from stages.project.files import content_hash, read_json, sha256_of
 from stages.texts.normal_form import identity
 from tests.imports import ROOT
 
@@ -234,6 +234,8 @@ def test_every_file_read_is_recorded_with_its_hash(csv, rated):
     parameters = source["parameters"]
     assert parameters["data.limit"] == 100 and parameters["data.csv.label_column"] == "label" and parameters["seed"] == 13
     assert not any(key.startswith("data.hub.") for key in parameters)
+    paths = [f"data/processed/{split}.arrow" for split in prepare.SPLITS]
+    assert metrics["outputs"] == {path: content_hash(Path(path)) for path in paths}  # as in metrics/provenance/
     package = rated(source="package")["source"]
     assert package["path"] is None and "data.csv.path" not in package["parameters"]
     assert {"path": f"data/fetched/{MAIN_FILE}", "sha256": sha256_of(Path("data/fetched", MAIN_FILE))} in package["files"]
