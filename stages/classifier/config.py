@@ -14,6 +14,7 @@ OTHER_MODELS = {
     "is_decoder": "each token sees only those before it, and a classifier reads the first",
     "add_cross_attention": "it reads a second text through layers that no classifier has",
     "quantization_config": "its weights are not numbers that can be trained",
+    "pruned_heads": "transformers has no longer code for attention without some of its heads",
     "fusion_config": "it changes the modules that LoRA and the adapter look for",
     "transformers_weights": "it names a weight file other than the one that was checked",
 }

@@ -5,7 +5,7 @@ Trainer reads them. This project decides itself: float32, no compilation, and as
 """
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 
 from stages.project.processes import is_main_process
 
@@ -19,6 +19,16 @@ NUMBERS = (
     "XLA_DOWNCAST_BF16",
     "XLA_USE_BF16",
 )
+# Which instructions or algorithms the libraries take, and so how sums are rounded: left as they are, and recorded
+ROUNDING = (
+    "CUBLAS_WORKSPACE_CONFIG",
+    "DNNL_MAX_CPU_ISA",
+    "KMP_DETERMINISTIC_REDUCTION",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MKL_NUM_THREADS",
+    "ONEDNN_MAX_CPU_ISA",
+)
 WITHOUT_EFFECT = {"", "0", "no", "none", "false", "off", "strict"}  # values that ask for what is done anyway
 # Settings of accelerate, each of which changes a training by itself; the others only say how one of these is to be done
 SWITCHES = {f"ACCELERATE_{name}": WITHOUT_EFFECT for name in (
@@ -27,7 +37,7 @@ SWITCHES = {f"ACCELERATE_{name}": WITHOUT_EFFECT for name in (
 )}  # fmt: skip
 SWITCHES["ACCELERATE_GRADIENT_ACCUMULATION_STEPS"] = {"1", "auto"}
 SWITCHES["ACCELERATE_GRADIENT_CLIPPING"] = {"", "auto", "none"}
-# What is recorded beside every training's inputs
+# What everything is computed in; recorded beside the inputs of each stage
 PRECISION = "float32"
 
 
@@ -46,3 +56,8 @@ def settle_environment(environment: MutableMapping[str, str] = os.environ) -> No
             "one, and params.yaml decides the rest",
             flush=True,
         )
+
+
+def recorded_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables that may change how sums are rounded, those of them that are set, under the names of a record."""
+    return {f"environment {name}": environment[name] for name in ROUNDING if name in environment}

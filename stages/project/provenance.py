@@ -10,7 +10,7 @@ from typing import TypedDict
 
 import torch
 
-from stages.project.environment import PRECISION
+from stages.project.environment import PRECISION, recorded_environment
 from stages.project.errors import UserError
 from stages.project.files import content_hash, write_json
 from stages.project.machine import describe_machine, pick_device
@@ -53,6 +53,7 @@ def stage_inputs(stage: str, params: Params) -> dict[str, str]:
     inputs |= {f"package {name}": version(name) for name in PACKAGES}
     inputs |= {f"machine {key}": str(value) for key, value in describe_machine(pick_device()).items()}
     inputs |= {"machine processes": str(process_count()), "machine precision": PRECISION}
+    inputs |= recorded_environment()
     # which vector instructions the kernels use
     return inputs | {"machine kernels": torch.backends.cpu.get_cpu_capability(), "machine libc": "-".join(platform.libc_ver())}
 

@@ -141,6 +141,7 @@ def test_settings_that_would_change_what_a_model_returns_or_how_are_set_back(pro
         ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "has quantization_config: its weights are not numbers"),
         ({"transformers_weights": "other.safetensors"}, "has transformers_weights 'other.safetensors'"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'; transformers computes only"),
+        ({"pruned_heads": {"0": [1]}}, "has pruned_heads: transformers has no longer code"),
         ({"vocab_size": 60}, "bert.embeddings.word_embeddings.weight is (50, 16), expected (60, 16)"),
         ({"num_hidden_layers": 3}, "16 of its tensors are missing, such as bert.encoder.layer.2."),
     ],

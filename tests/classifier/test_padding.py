@@ -14,6 +14,7 @@ from stages.classifier.saving import save_checkpoint
 from stages.classifier.splits import describe_tokenizer, load_tokenizer, make_collator
 from stages.methods.checkpoint import load_checkpoint
 from stages.prepare.tokenizing import encode
+from tests.imports import ROOT
 from tests.methods.tiny_models import TINY, VOCABULARY, shake, tiny_classifier
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(VOCABULARY - 5))]
@@ -104,3 +105,12 @@ def test_an_unusual_tokenizer_is_described_and_a_usual_one_is_not(folder):
     (folder / "tokenizer.json").write_text(json.dumps(content))
     notes = describe_tokenizer(load_tokenizer(folder))
     assert len(notes) == 2 and "truncates on the left" in notes[0] and "no special token" in notes[1]
+
+
+def test_every_stage_gets_its_tokenizer_and_its_batches_from_the_one_place_that_pads_on_the_right():
+    files = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "stages").rglob("*.py")}
+    for name in ("AutoTokenizer.from_pretrained(", "DataCollatorWithPadding(", ".pad("):
+        users = [path for path, text in files.items() if name in text and path != "stages/export/usage.py"]  # text of a card
+        assert users == ([] if name == ".pad(" else ["stages/classifier/splits.py"]), name
+    for stage in ("training/run.py", "evaluate/stage.py", "benchmark/stage.py", "predict/classify.py", "prepare/stage.py"):
+        assert "load_tokenizer(" in files[f"stages/{stage}"], stage

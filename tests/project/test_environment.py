@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from stages.project.environment import settle_environment
+from stages.project.environment import recorded_environment, settle_environment
 from tests.imports import ROOT
 
 
@@ -52,3 +52,9 @@ def test_a_stage_settles_it_before_it_imports_anything_and_only_rank_0_tells(ran
     environment = {**os.environ, "ACCELERATE_MIXED_PRECISION": "bf16", "RANK": rank}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert ("ACCELERATE_MIXED_PRECISION=bf16 has no effect" in done.stdout) == (rank == "0")
+
+
+def test_what_changes_rounding_only_is_recorded():
+    environment = {"MKL_CBWR": "COMPATIBLE", "PATH": "/bin"}
+    settle_environment(environment)
+    assert recorded_environment(environment) == {"environment MKL_CBWR": "COMPATIBLE"}
