@@ -4,6 +4,7 @@ A folder of the files that a repository of the Hub would hold stands in for it, 
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,7 +12,8 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 
 from stages.fetch.hub_data import BATCH, fetch_data, write_splits
-from stages.prepare.user_data import declared_names, read_arrow
+from stages.prepare.user_data import ArrowStream, declared_names
+from stages.prepare.user_table import Record
 from stages.project.errors import UserError
 from stages.project.files import sha256_of
 from stages.project.schema import HubDataParams
@@ -33,6 +35,10 @@ SOURCE = {
 def rows_of(texts, labels=(0, 1)) -> Dataset:
     content = {"label": [labels[i % len(labels)] for i in range(len(texts))], "title": [""] * len(texts), "content": texts}
     return Dataset.from_dict(content, features=CLASSES)
+
+
+def read_arrow(path: Path) -> Iterator[Record]:
+    return ArrowStream(path).rows()
 
 
 @pytest.fixture
