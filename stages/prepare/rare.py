@@ -16,7 +16,8 @@ from stages.project.schema import DataParams
 from stages.texts.columns import short
 
 MERGED = "other"
-SHOWN = 20  # classes in a message
+SHOWN = 20  # classes in an error
+TOLD = 10  # and in a warning
 
 
 class Classes(NamedTuple):
@@ -99,8 +100,8 @@ def _without(rare: np.ndarray, names: Sequence[str], counts: np.ndarray, action:
 
 def rare_warning(classes: Classes, action: str, test_given: bool) -> str:
     """Say which classes were dropped or merged."""
-    shown = ", ".join(f"{short(name)} ({rows:,})" for name, rows in list(classes.rare.items())[:SHOWN])
-    more = ", ..." if len(classes.rare) > SHOWN else ""
+    shown = ", ".join(f"{short(name)} ({rows:,})" for name, rows in list(classes.rare.items())[:TOLD])
+    more = ", ..." if len(classes.rare) > TOLD else ""
     done = f"merged into the class {MERGED!r}" if action == "merge" else "dropped"
     test = ", also in the given test set, so scores on it cannot be compared with published ones" if test_given else ""
     return (

@@ -164,5 +164,6 @@ def describe(corpus: Corpus, sets: dict[str, Selection], encoded: dict[str, Enco
     metrics["classes"] = class_rows({part: chosen.labels for part, chosen in sets.items()}, corpus.names)
     metrics["rare_classes"] = [{"name": name, "rows": rows} for name, rows in corpus.rare.items()]
     metrics["source"] = describe_source(params)
-    metrics["outputs"] = {f"{PROCESSED.as_posix()}/{name}.arrow": sha256_of(PROCESSED / f"{name}.arrow") for name in sets}
+    written = [PROCESSED / f"{name}.arrow" for name in sets]
+    metrics["outputs"] = [{"path": path.as_posix(), "sha256": sha256_of(path)} for path in written]
     return metrics

@@ -22,8 +22,8 @@ Numbers are counts of rows unless the name says otherwise; a share is between 0 
   `path` is data.csv.path, the data set of the Hub with its commit, or null; `files` are your own files (their copies, byte for
   byte, are what is read) or, for other sources, those of data/fetched; `parameters` are seed and those of `data` that count, by
   dotted name (columns, limit, ...).
-- `outputs`: the SHA-256 of each file of texts written. metrics/provenance/train_*.json has those that a training read, and so
-  leads from a model to the files above.
+- `outputs`: a list of {"path", "sha256"}: the files of texts written. metrics/provenance/train_*.json has the hashes of those that
+  a training read, and so leads from a model to the files above.
 
 Example, shortened:
 
@@ -38,7 +38,7 @@ Example, shortened:
      "source": {"source": "csv", "path": "examples/reviews.csv",
                 "files": [{"path": "examples/reviews.csv", "sha256": "9f3c..."}],
                 "parameters": {"seed": 13, "data.limit": 0, "data.csv.text_column": "text", ...}},
-     "outputs": {"data/processed/train.arrow": "b21e...", ...}}
+     "outputs": [{"path": "data/processed/train.arrow", "sha256": "b21e..."}, ...]}
 """
 
 from collections.abc import Mapping, Sequence

@@ -235,7 +235,8 @@ def test_every_file_read_is_recorded_with_its_hash(csv, rated):
     assert parameters["data.limit"] == 100 and parameters["data.csv.label_column"] == "label" and parameters["seed"] == 13
     assert not any(key.startswith("data.hub.") for key in parameters)
     paths = [f"data/processed/{split}.arrow" for split in prepare.SPLITS]
-    assert metrics["outputs"] == {path: content_hash(Path(path)) for path in paths}  # as in metrics/provenance/
+    # the hashes are those of metrics/provenance/
+    assert metrics["outputs"] == [{"path": path, "sha256": content_hash(Path(path))} for path in paths]
     package = rated(source="package")["source"]
     assert package["path"] is None and "data.csv.path" not in package["parameters"]
     assert {"path": f"data/fetched/{MAIN_FILE}", "sha256": sha256_of(Path("data/fetched", MAIN_FILE))} in package["files"]
