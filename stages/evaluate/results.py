@@ -83,11 +83,7 @@ def method_details(
         **{key: training[key] for key in RECORDED_EPOCHS},
         "mcnemar_p": float(f"{p:.6g}"),  # significant digits: a small p must not be rounded to 0
     }
-    for name in CHANCE:
-        compared = compare(
-            test.labels, test.by_method[method], setting.baselines[name].predictions, num_classes, setting.bootstrap
-        )
-        details |= _rounded({f"f1_minus_{name}{end}": value for end, value in compared.items()})
+    details |= _rounded(_above_chance(test.labels, test.by_method[method], setting))
     of_classes = class_metrics(test.labels, test.by_method[method], test.probabilities[method], setting.class_names)
     details |= {key: of_classes.pop(key) for key in ("classes", "classes_predicted", "never_predicted")}
     details["learned"] = not shortcomings(details)
@@ -104,6 +100,16 @@ def baseline_scores(labels: np.ndarray, baseline: Baseline, setting: Setting) ->
     """Return what metrics/baseline.json holds of one baseline: its scores, and on how many rows it was trained."""
     scores = _scores_with_interval(labels, baseline.predictions, len(setting.class_names), setting.bootstrap)
     return {**_rounded(scores), "training_rows": baseline.training_rows}
+
+
+def _above_chance(labels: np.ndarray, predictions: np.ndarray, setting: Setting) -> dict[str, float]:
+    """Return the differences of macro F1 from the baselines that have learned nothing, with their intervals."""
+    bootstrap = replace(setting.bootstrap, samples=min(setting.bootstrap.samples, _CHANCE_SAMPLES))
+    differences = {}
+    for name in CHANCE:
+        compared = compare(labels, predictions, setting.baselines[name].predictions, len(setting.class_names), bootstrap)
+        differences |= {f"f1_minus_{name}{end}": value for end, value in compared.items()}
+    return differences
 
 
 def _scores_with_interval(
