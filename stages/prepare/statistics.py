@@ -22,12 +22,12 @@ Numbers are counts of rows unless the name says otherwise; a share is between 0 
   `path` is data.csv.path, the data set of the Hub with its commit, or null; `files` are your own files (their copies, byte for
   byte, are what is read) or, for other sources, those of data/fetched; `parameters` are seed and those of `data` that count, by
   dotted name (columns, limit, ...).
-- `outputs`: a list of {"path", "sha256"}: the files of texts written. metrics/provenance/train_*.json has the hashes of those that
-  a training read, and so leads from a model to the files above.
+- `outputs`: a list of {"path", "sha256"}: the files of texts written. metrics/provenance/train_*.json has the hashes of those
+  that a training read, and so leads from a model to the files above.
 
 Example, shortened:
 
-    {"warnings": ["In test, 12 % of the texts are longer than data.max_length (128 tokens); only their beginnings are read."],
+    {"warnings": ["Classes with fewer than 5 rows in validation (1): 'spam' (4). F1 of so few is chance."],
      "rows_read": 240, "dropped_empty": 0, "dropped_conflicting": 0, "dropped_duplicate": 0, "dropped_rare_class": 0,
      "dropped_limit": 0, "train_rows": 168, "train_majority_percent": 50.0, "train_truncated_share": 0.0,
      "train_unknown_token_share": 0.0, "train_distinct_encodings": 168, ..., "token_length_p50": 14, ...,
