@@ -56,6 +56,8 @@ def enough_rounds(facts: Facts) -> bool:
 
 
 def _advice(facts: Facts, words: Language) -> str:
+    if not enough_rounds(facts):
+        return words.say("latency.advice_unmeasured")
     medians = facts.latency.groupby("method")["ratio_to_full"].median()
     costs = {arm: f"{100 * (medians[arm] - 1):+.0f}" for arm in ("lora", "adapter")}
     return words.say("latency.advice", **costs)
@@ -75,11 +77,15 @@ def table(facts: Facts, words: Language) -> str:
     return markdown_table((*words.header("latency"), *(words.label(arm) for arm in ARMS[1:])), rows)
 
 
+def threads(facts: Facts, words: Language) -> str:
+    """How many threads were timed."""
+    return words.counted("threads", facts.conditions["machine"]["threads"])
+
+
 def conditions(facts: Facts, words: Language) -> str:
     """On what, how often and with what intervals the ratios were measured."""
     rounds = int(facts.latency["rounds"].min())
     coverage = f"{100 * facts.latency['coverage'].min():.3g}"
     kind = "interval" if enough_rounds(facts) else "range"
-    threads = facts.conditions["machine"]["threads"]
-    measured = words.counted("latency.measured", rounds, device=facts.device, threads=threads)
+    measured = words.counted("latency.measured", rounds, device=facts.device, threads=threads(facts, words))
     return f"{measured} {words.say(f'latency.{kind}_shown', coverage=coverage)}"

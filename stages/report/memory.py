@@ -8,6 +8,7 @@ from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
 from stages.report.facts import ARMS, OWN, PEFT, Facts
 from stages.report.language import Language
+from stages.report.prepared import share
 
 # by (awp, gradient_checkpointing)
 VARIANTS = {(False, False): "plain", (False, True): "checkpointing", (True, False): "awp", (True, True): "both"}
@@ -61,7 +62,7 @@ def costs(facts: Facts, words: Language) -> str:
         memory, timing = facts.memory[method], facts.timing[method]
         cells = [*(memory[part] for part in PARTS), memory["peak_training_memory_mib"], timing["peak_mib"]]
         times = [timing[key] for key in ("step_ms", "step_awp_ms", "throughput_per_s")]
-        rows.append((words.label(method), *(f"{cell:,.1f}" for cell in cells), *(f"{time:,.0f}" for time in times)))
+        rows.append((words.label(method), *(share(cell, 1) for cell in cells), *(f"{time:,.0f}" for time in times)))
     return markdown_table(words.header("costs"), rows)
 
 
@@ -79,7 +80,7 @@ def with_awp(facts: Facts, words: Language) -> str:
         memory = facts.memory[method]
         peaks = [memory["awp_buffer_mib"], memory["peak_training_memory_awp_mib"]]
         peaks.append(facts.conditions["peak_awp_mib"][method])
-        rows.append((words.label(method), *(f"{peak:,.1f}" for peak in peaks)))
+        rows.append((words.label(method), *(share(peak, 1) for peak in peaks)))
     return markdown_table(words.header("with_awp"), rows)
 
 
@@ -89,9 +90,14 @@ def saving(facts: Facts, words: Language) -> str:
     for method in PEFT:
         own, full = facts.memory[method], facts.memory["full"]
         more = {key: own[f"{key}_mib"] - full[f"{key}_mib"] for key in ("gradients", "optimizer_state", "activations")}
-        numbers = {"state": f"{more['gradients'] + more['optimizer_state']:+,.0f}", "activations": f"{more['activations']:+,.0f}"}
+        numbers = {"state": _signed(more["gradients"] + more["optimizer_state"]), "activations": _signed(more["activations"])}
         parts.append(words.say("saving.method", the=words.the(method), **numbers))
     return words.say("saving.all", methods="; ".join(parts))
+
+
+def _signed(mib: float) -> str:
+    """A difference in MiB; small ones have a decimal."""
+    return f"{mib:+,.0f}" if abs(mib) >= 10 else f"{mib:+.1f}" if abs(mib) >= 0.05 else "0"
 
 
 def plan(facts: Facts, words: Language) -> str:

@@ -19,7 +19,8 @@ def table(facts: Facts, words: Language) -> str:
         inputs = record["inputs"]
         versions = ", ".join(f"{name} {inputs[f'package {name}']}" for name in SHOWN_PACKAGES)
         device = inputs["machine cpu"] if inputs["machine device"] == "cpu" else inputs["machine device"]
-        machine = words.say("origins.machine", device=device, threads=inputs["machine threads"])
+        threads = words.counted("threads", int(inputs["machine threads"]))
+        machine = words.say("origins.machine", device=device, threads=threads)
         rows.append((stage, _commit(record, words), _uncommitted(record, words), versions, machine))
     return markdown_table(words.header("origins"), rows)
 
@@ -52,7 +53,7 @@ def hashes(facts: Facts, words: Language) -> str:
 def data_parameters(facts: Facts, words: Language) -> str:
     """The parameters that decided which rows and columns of the source were used."""
     values = facts.data["source"]["parameters"]
-    return ", ".join(f"`{name}` {plain(value)}" for name, value in values.items())
+    return ", ".join(f"`{name}` {'null' if value is None else plain(value)}" for name, value in values.items())
 
 
 def mismatches(facts: Facts, words: Language) -> str:

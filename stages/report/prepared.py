@@ -51,7 +51,7 @@ def rows(facts: Facts, words: Language) -> str:
         parts.append(words.counted(name, count, margin=f"{facts.params.data.neutral_margin:g}", rule=plain(rule)))
     counts = {"read": f"{data['rows_read']:,}", "used": f"{used:,}"}
     if not parts:
-        return words.say("rows.all", **counts)
+        return words.say("rows.all", read=counts["read"])
     return words.say("rows.some", **counts, dropped=words.listed(parts))
 
 
@@ -99,9 +99,9 @@ def lengths(facts: Facts, words: Language) -> str:
 
 
 def share(percent: float, digits: int = 2) -> str:
-    """A percentage with some decimals, or that it is less than their smallest: what is not 0 must not look like 0."""
+    """An amount with some decimals, or that it is less than their smallest: what is not 0 must not look like 0."""
     smallest = 10**-digits
-    return f"{percent:.{digits}f}" if percent >= smallest / 2 or not percent else f"< {smallest:g}"
+    return f"{percent:,.{digits}f}" if percent >= smallest / 2 or not percent else f"< {smallest:g}"
 
 
 def encodings(facts: Facts, words: Language) -> str:

@@ -5,6 +5,7 @@ from stages.presentation.markdown import plain
 from stages.project.schema import METHODS
 from stages.report.facts import PEFT, Facts
 from stages.report.language import Language, begin, sentence
+from stages.report.prepared import share
 
 NAMED_CLASSES = 3  # of those that a method never predicts, at most so many are named
 
@@ -164,9 +165,9 @@ def savings(facts: Facts, words: Language) -> str:
             words.say(
                 "savings.method",
                 label=words.label(method),
-                share=f"{own['trainable_percent']:.2f}",
-                size=f"{own['checkpoint_mib']:.2f}",
-                full=f"{full['checkpoint_mib']:.2f}",
+                share=share(own["trainable_percent"]),
+                size=share(own["checkpoint_mib"]),
+                full=share(full["checkpoint_mib"]),
                 peak=f"{100 * peak:+.0f}",
             )
         )

@@ -6,6 +6,7 @@ from stages.project.schema import METHODS
 from stages.report import quality
 from stages.report.facts import Facts
 from stages.report.language import Language
+from stages.report.prepared import share
 
 
 def headline(facts: Facts, words: Language) -> str:
@@ -15,8 +16,8 @@ def headline(facts: Facts, words: Language) -> str:
         details = facts.quality[method]
         costs = (
             f"{details['trainable_parameters']:,}",
-            f"{details['trainable_percent']:.2f} %",
-            f"{details['checkpoint_mib']:.2f}",
+            f"{share(details['trainable_percent'])} %",
+            share(details["checkpoint_mib"]),
             f"{facts.memory[method]['peak_training_memory_mib']:,.0f}",
         )
         rows.append((words.label(method), _score(details, words), quality.difference(facts, words, method), *costs))
@@ -37,8 +38,8 @@ def parameters(facts: Facts, words: Language) -> str:
         counts = facts.quality[method]
         numbers = [counts[f"trainable_{part}parameters"] for part in ("body_", "head_", "")] + [counts["total_parameters"]]
         ratio = full / counts["trainable_parameters"]
-        share = f"{counts['trainable_percent']:.2f} %"
-        rows.append((words.label(method), *(f"{number:,}" for number in numbers), share, f"1 : {ratio:,.0f}"))
+        percent = f"{share(counts['trainable_percent'])} %"
+        rows.append((words.label(method), *(f"{number:,}" for number in numbers), percent, f"1 : {ratio:,.0f}"))
     return markdown_table(words.header("parameters"), rows)
 
 

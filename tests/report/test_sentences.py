@@ -109,7 +109,7 @@ def test_dropped_rows_are_told_as_they_were_and_add_up(facts, own_facts):
     own = own_facts("a", "b")
     assert "near" not in prepared.rows(own, EN)
     own.data.update(rows_read=940, dropped_empty=0, dropped_conflicting=0, dropped_duplicate=0)
-    assert prepared.rows(own, EN) == "All 940 rows are used (940)."
+    assert prepared.rows(own, EN) == "All 940 rows are used."
     own.data["dropped_of_a_new_kind"] = 1
     assert "1 row by the rule of\\_a\\_new\\_kind" in prepared.rows(own, EN)
 
