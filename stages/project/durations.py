@@ -24,6 +24,7 @@ SAME_TIME = ("seed", "data.neutral_margin", "train.learning_rate.", "train.warmu
              "train.patience", "train.max_grad_norm", "train.class_weights", "train.memory_budget_gib", "peft.", "awp.epsilon",
              "mixout.", "evaluate.confidence", "data.csv.text_column", "data.csv.label_column")  # fmt: skip
 PROPORTIONAL = "train.epochs"
+UNKNOWN = "time unknown"
 
 
 class Expected(NamedTuple):
@@ -51,7 +52,7 @@ def expected(stage: str, definition: dict[str, Any], params: Params) -> Expected
     settings = settings_of(definition, params)
     measured = [entries[stage] for entries in (_in_folder(), _committed()) if stage in entries]
     if not measured:
-        return Expected(None, "time unknown: never measured")
+        return Expected(None, f"{UNKNOWN}: never measured")
     differing = [_differences(entry, settings) for entry in measured]
     entry, different = min(zip(measured, differing, strict=True), key=lambda pair: len(pair[1]))
     factor, reason = 1.0, ""
@@ -60,7 +61,7 @@ def expected(stage: str, definition: dict[str, Any], params: Params) -> Expected
         reason = f", scaled from {in_words(entry['seconds'])} for {PROPORTIONAL}={entry['settings'][PROPORTIONAL]}"
     elif different:
         were = [f"{key}={entry['settings'][key]}" for key in different if key in entry["settings"]][:2] or ["other parameters"]
-        return Expected(None, f"time unknown: {in_words(entry['seconds'])} were measured with {', '.join(were)}")
+        return Expected(None, f"{UNKNOWN}: {in_words(entry['seconds'])} were measured with {', '.join(were)}")
     place = "" if entry["machine"] == machine_in_words() else f", measured on {entry['machine']}"
     return Expected(entry["seconds"] * factor, f"about {in_words(entry['seconds'] * factor)}{reason}{place}")
 
@@ -72,7 +73,7 @@ def total(stages: list[str], definitions: dict[str, dict[str, Any]], params: Par
     unknown = [stage for stage, seconds in each.items() if seconds is None]
     if not unknown:
         return Expected(known, f"about {in_words(known)}")
-    return Expected(None, f"more than {in_words(known)}, {', '.join(unknown)} not counted" if known else "time unknown")
+    return Expected(None, f"more than {in_words(known)}, {', '.join(unknown)} not counted" if known else UNKNOWN)
 
 
 def in_words(seconds: float) -> str:

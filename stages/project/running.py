@@ -21,7 +21,7 @@ from typing import NoReturn
 
 from filelock import FileLock, Timeout
 
-from stages.project.durations import expected, record, total
+from stages.project.durations import UNKNOWN, expected, record, total
 from stages.project.environment import settle_environment
 from stages.project.errors import UserError
 from stages.project.inactive import committed_values, warnings
@@ -114,9 +114,9 @@ def announce(name: str) -> tuple[dict, Params] | None:
     except (UserError, KeyError):
         return None
     time_of = expected(name, definition, params).phrase
-    if later := stages_after({name}, definitions):
-        which = ", ".join(later) if len(later) <= 3 else f"{len(later)} more stages"
-        time_of += f"; then {which}, {total(later, definitions, params).phrase}"
+    later = stages_after({name}, definitions)
+    if later and (rest := total(later, definitions, params).phrase) != UNKNOWN:
+        time_of += f"; then {', '.join(later) if len(later) <= 3 else f'{len(later)} more stages'}, {rest}"
     print(f"{name}: {definition.get('desc', '')} ({time_of})", flush=True)
     if is_main_process():
         # fetch stands at the start of a run, and tells of all parameters; a stage that runs without it tells of its own
