@@ -105,7 +105,7 @@ def baseline_scores(labels: np.ndarray, baseline: Baseline, setting: Setting) ->
 def _above_chance(labels: np.ndarray, predictions: np.ndarray, setting: Setting) -> dict[str, float]:
     """Return the differences of macro F1 from the baselines that have learned nothing, with their intervals."""
     bootstrap = replace(setting.bootstrap, samples=min(setting.bootstrap.samples, _CHANCE_SAMPLES))
-    differences = {}
+    differences: dict[str, float] = {}
     for name in CHANCE:
         compared = compare(labels, predictions, setting.baselines[name].predictions, len(setting.class_names), bootstrap)
         differences |= {f"f1_minus_{name}{end}": value for end, value in compared.items()}
@@ -124,6 +124,8 @@ def compare(
     labels: np.ndarray, predictions: np.ndarray, reference: np.ndarray, num_classes: int, bootstrap: Bootstrap
 ) -> dict[str, float]:
     """Return macro F1 of `predictions` minus that of `reference` under the key "", its interval under "_low" and "_high"."""
+    if predictions is reference:
+        return {"": 0.0, "_low": 0.0, "_high": 0.0}
     difference = f1_difference_interval(labels, predictions, reference, num_classes, bootstrap)
     ours, theirs = (classification_scores(labels, p, num_classes)["f1"] for p in (predictions, reference))
     return {"": ours - theirs, "_low": difference[0], "_high": difference[1]}
