@@ -74,7 +74,7 @@ def test_one_knob_reruns_what_depends_on_it_and_turning_it_back_trains_nothing(p
         ("stages/report/tables.py", ["report"]),
         ("stages/evaluate/tables.py", ["evaluate"]),
         ("stages/training/sampler.py", ["train_full", "train_lora", "train_adapter"]),
-        ("stages/methods/lora.py", ["train_lora", "benchmark", "plan"]),
+        ("stages/methods/lora.py", ["train_lora", "benchmark", "plan", "plan_published"]),
     ],
 )
 def test_a_comment_makes_only_the_stages_stale_that_read_the_file(project, file, stale):

@@ -1,1 +1,1 @@
-"""The stage plan: what fits into the memory budget."""
+"""The stage plan: what fits into the memory budget, for the encoder in models/base."""

@@ -1,11 +1,13 @@
 """Predicted memory on a tiny BERT: what can be counted by hand must come out to the byte."""
 
+import gc
+
 import pytest
 import torch
 from transformers import BertConfig, BertModel
 
 from stages.memory.inputs import RandomInputs
-from stages.memory.predict import memory_metrics, predict_training_memory
+from stages.memory.predict import MemoryPredictor, memory_metrics, predict_training_memory
 from stages.methods.method import build
 from stages.methods.registry import method_of
 from stages.project.schema import METHODS
@@ -94,10 +96,29 @@ def test_activations_grow_with_the_micro_batch(models):
     assert memory[4].activations == pytest.approx(2 * memory[2].activations, rel=0.02)
 
 
-def test_a_size_is_predicted_the_same_alone_and_after_others(models):
-    alone = predict_training_memory(models["adapter"], INPUTS, (8,), 16, accumulate=True)[8]
-    after = predict_training_memory(models["adapter"], INPUTS, (2, 4, 8), 16, accumulate=True)[8]
-    assert alone == after
+def test_the_peak_is_affine_in_the_micro_batch(models):
+    """To the byte: every text adds the same; three points lie on one line, with and without gradients of earlier ones."""
+    for model in models.values():
+        for accumulate in (True, False):
+            memory = predict_training_memory(model, INPUTS, (4, 8, 16), 16, accumulate)
+            assert 2 * (memory[8].peak - memory[4].peak) == memory[16].peak - memory[8].peak
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_step_is_predicted_the_same_alone_and_after_others(models, method):
+    """Otherwise cases could not share a predictor, whose first step is the dearest part."""
+    cases = [(8, True, False), (4, False, True), (2, True, True), (8, False, False), (8, True, False)]
+    with MemoryPredictor(models[method], INPUTS, 16) as predictor:
+        together = [predictor.predict(*case) for case in cases]
+    for (size, accumulate, awp), memory in zip(cases, together, strict=True):
+        assert memory == predict_training_memory(models[method], INPUTS, (size,), 16, accumulate, awp)[size]
+
+
+def test_the_garbage_collector_is_as_before(models):
+    before = gc.get_freeze_count()
+    with MemoryPredictor(models["lora"], INPUTS, 8):
+        assert gc.get_freeze_count() > before
+    assert gc.get_freeze_count() == before
 
 
 def test_it_comes_out_the_same_twice(models, predictions):

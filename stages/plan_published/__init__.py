@@ -1,0 +1,1 @@
+"""The stage plan_published: what fits into the memory budget, for published encoders."""

@@ -1,0 +1,1 @@
+"""What fits into a memory budget: the rows of a memory plan, for any encoder."""
