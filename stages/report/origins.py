@@ -3,6 +3,7 @@
 from stages.presentation.markdown import plain
 from stages.presentation.markdown import table as markdown_table
 from stages.project.paths import MODELS, PROCESSED
+from stages.project.records import NOT_RECORDED, UNKNOWN
 from stages.project.revision import COMPLETE
 from stages.project.schema import METHODS
 from stages.report.facts import Facts
@@ -18,11 +19,15 @@ def table(facts: Facts, words: Language) -> str:
     for stage, record in facts.provenance.items():
         inputs = record["inputs"]
         versions = ", ".join(f"{name} {inputs[f'package {name}']}" for name in SHOWN_PACKAGES)
-        device = inputs["machine cpu"] if inputs["machine device"] == "cpu" else inputs["machine device"]
-        threads = words.counted("threads", int(inputs["machine threads"]))
-        machine = words.say("origins.machine", device=device, threads=threads)
-        rows.append((stage, _commit(record, words), _uncommitted(record, words), versions, machine))
+        rows.append((stage, _commit(record, words), _uncommitted(record, words), versions, _machine(inputs, words)))
     return markdown_table(words.header("origins"), rows)
+
+
+def _machine(inputs: dict[str, str], words: Language) -> str:
+    if inputs["machine threads"] == UNKNOWN:
+        return words.say("origins.unknown")
+    device = inputs["machine cpu"] if inputs["machine device"] == "cpu" else inputs["machine device"]
+    return words.say("origins.machine", device=device, threads=words.counted("threads", int(inputs["machine threads"])))
 
 
 def _commit(record: dict, words: Language) -> str:
@@ -72,11 +77,15 @@ def _mismatches(facts: Facts, words: Language) -> list[str]:
     for method in METHODS:
         trained = facts.provenance[f"train_{method}"]
         path = f"{MODELS}/{method}"
+        if trained.get("history") == NOT_RECORDED:  # DVC brought the model, of which nothing else is known
+            found.append(words.say("origins.no_record", method=method))
+            continue
         if trained["outputs"].get(path) != evaluated["inputs"].get(path):
             found.append(words.say("origins.other_weights", method=method))
         if trained["inputs"].get(f"{MODELS}/base") != evaluated["inputs"].get(f"{MODELS}/base"):
             found.append(words.say("origins.other_base", method=method))
     machines = {value for record in facts.provenance.values() for key, value in record["inputs"].items() if key == "machine cpu"}
+    machines.discard(UNKNOWN)
     if len(machines) > 1:
         found.append(words.say("origins.processors", machines=", ".join(sorted(machines))))
     return found

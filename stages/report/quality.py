@@ -109,7 +109,9 @@ def baseline(facts: Facts, words: Language) -> str:
     others = [words.the(method) for method in learned if facts.quality[method]["f1"] <= score]
     everything = "all" if len(above) == len(METHODS) else "all_learned"
     kind = "nobody" if not learned else everything if not others else "none" if not above else "some"
-    return words.say(f"baseline.{kind}", f1=f"{score:.3f}", above=words.listed(above), others=words.listed(others))
+    said = words.say(f"baseline.{kind}", f1=f"{score:.3f}", above=words.listed(above), others=words.listed(others))
+    rows = facts.baseline["tfidf"]["training_rows"]
+    return said if rows == facts.data["train_rows"] else f"{said} {words.say('baseline.fewer_rows', rows=f'{rows:,}')}"
 
 
 def transfer(facts: Facts, words: Language) -> str:

@@ -131,7 +131,8 @@ def make_facts(params: Params, names: list[str]) -> Facts:
         data=prepared,
         quality=quality,
         baseline={
-            name: {"accuracy": f1, "precision": f1, "recall": f1, "f1": f1, "f1_low": f1 - 0.01, "f1_high": f1 + 0.01}
+            name: {"accuracy": f1, "precision": f1, "recall": f1, "f1": f1, "f1_low": f1 - 0.01, "f1_high": f1 + 0.01,
+                   "training_rows": prepared["train_rows"]}
             for name, f1 in baselines.items()
         },
         training={method: dict(log) for method in METHODS},

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from stages.project.records import NOT_RECORDED, UNKNOWN
 from stages.report import origins, prepared, quality, training
 from stages.report.language import Language
 from stages.report.stage import render
@@ -99,6 +100,9 @@ def test_baselines_are_rows_and_are_compared(facts):
     assert "full fine-tuning and the adapter above it, LoRA not" in quality.baseline(facts, EN)
     facts.baseline["tfidf"]["f1"] = 0.95
     assert "fine-tuning does not pay here" in quality.baseline(facts, EN)
+    assert "trained on" not in quality.baseline(facts, EN)
+    facts.baseline["tfidf"]["training_rows"] = 500
+    assert quality.baseline(facts, EN).endswith("(It was trained on 500 rows.)")
 
 
 def test_dropped_rows_are_told_as_they_were_and_add_up(facts, own_facts):
@@ -233,6 +237,15 @@ def test_the_origin_is_told(facts):
     assert "| train_lora | 0123456789ab or older (shallow clone) | nothing |" in origins.table(facts, EN)
     facts.provenance["train_full"] = facts.provenance["train_full"] | {"uncommitted": ["params.yaml"]}
     assert "| params.yaml |" in origins.table(facts, EN)
+
+
+def test_a_model_without_a_record_is_told(facts):
+    record = facts.provenance["train_lora"]
+    unknown = {"revision": None, "history": NOT_RECORDED, "uncommitted": None, "inputs": dict.fromkeys(record["inputs"], UNKNOWN)}
+    facts.provenance["train_lora"] = unknown | {"outputs": record["outputs"]}
+    assert origins.mismatches(facts, EN) == "- The model of train_lora came from DVC's cache without its record."
+    assert "| train_lora | unknown | unknown | torch unknown" in origins.table(facts, EN)
+    assert render(facts, "details", "es").count("desconocido") > 2
 
 
 def test_records_of_other_results_are_told_at_the_top(facts):
