@@ -101,14 +101,16 @@ def test_choosing_the_headline_trains_nothing(project):
 
 
 def test_the_report_is_complete(project):
-    report = (project.folder / "REPORT.md").read_text()
-    latency = report.split("## 7.")[1].split("## 8.")[0]
-    assert [line[:2] for line in latency.splitlines() if line[:1].isdigit()] == ["1.", "2.", "3.", "4.", "5."]
-    targets = {part.split(")")[0] for part in report.split("](")[1:]}
-    assert len(targets) > 20
-    assert [target for target in targets if not (project.folder / target).exists()] == []
-    for method in ("full", "lora", "adapter"):
-        assert (project.folder / f"reports/{method}.txt").read_text().rstrip() in report
+    for name, details in (("REPORT.md", "reports/details.md"), ("INFORME.md", "reports/detalles.md")):
+        report, more = ((project.folder / path).read_text() for path in (name, details))
+        latency = report.split("## 9. ")[1].split("## 10. ")[0]
+        assert [line[:2] for line in latency.splitlines()[1:] if line] == ["1.", "2.", "3.", "4.", "5."]
+        assert report.count("\n") <= 150
+        for path, text in ((name, report), (details, more)):
+            targets = {part.split(")")[0] for part in text.split("](")[1:]}
+            assert [target for target in targets if not (project.folder / path).parent.joinpath(target).exists()] == []
+        for method in ("full", "lora", "adapter"):
+            assert (project.folder / f"reports/{method}.txt").read_text().rstrip() in more
 
 
 def test_every_exported_model_has_a_card_with_its_scores(project):

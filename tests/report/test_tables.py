@@ -80,7 +80,7 @@ def test_latency_lines_have_the_measured_ratios(facts):
 
 def test_a_single_shape_is_said_once(facts):
     lines = latency.lines(replace(facts, latency=measured((4,), (16,), 20, 0.9586)), EN).splitlines()
-    assert lines[0].startswith("1. Full fine-tuning, the reference: 40.0 ms (batch 4) at 16 tokens.") and len(lines) == 5
+    assert lines[0].startswith("1. Full fine-tuning (the reference): 40.0 ms (batch 4) at 16 tokens.") and len(lines) == 5
 
 
 def test_few_rounds_decide_nothing(facts):
