@@ -15,7 +15,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 .PHONY: announce repro test test-fast lint verify bench export tune setup setup-dev clean
 
 repro: announce setup
-	@python -m stages.project.forecast
+	@python -m stages.forecast
 	dvc repro
 
 # before there is an environment that could say more

@@ -42,7 +42,8 @@ def imported_code(stage: str) -> set[str]:
 def test_the_stages_are_these_in_this_order():
     assert list(STAGES) == ["fetch", "prepare", *TRAININGS, "evaluate", "benchmark", "plan", "plan_published", "report"]
     assert all(STAGES[stage]["desc"] for stage in STAGES)
-    assert {STAGES[stage]["cmd"] for stage in STAGES} == {f"sh stages/project/activated.sh python -m stages.{stage}" for stage in STAGES}
+    for stage in STAGES:
+        assert STAGES[stage]["cmd"] == f"sh stages/project/activated.sh python -m stages.{stage}"
 
 
 def test_the_pipeline_is_short_enough_to_read():
@@ -119,7 +120,7 @@ def test_no_room_imports_a_room_above_it():
         {"regularization", "methods"},
         {"memory"},
         {"training", "planning"},
-        {"fetch", "prepare", "evaluate", "benchmark", "plan", "plan_published", "report", "predict", "export"},
+        {"fetch", "prepare", "evaluate", "benchmark", "plan", "plan_published", "report", "predict", "export", "forecast"},
     ]
     level = {room: number for number, rooms in enumerate(floors) for room in rooms}
     wrong = []

@@ -13,6 +13,7 @@ from stages.classifier.splits import column, load_labels, load_split, load_token
 from stages.evaluate.baselines import make_baselines
 from stages.evaluate.intervals import Bootstrap
 from stages.evaluate.output import write_evaluation
+from stages.evaluate.records import restore_record
 from stages.evaluate.results import Predicted, Setting
 from stages.methods.checkpoint import checkpoint_bytes, load_checkpoint
 from stages.project.errors import UserError
@@ -21,7 +22,6 @@ from stages.project.machine import pick_device
 from stages.project.parameters import load_params
 from stages.project.paths import DETAILS, LEARNING_CURVES, METRICS, MODELS, TRAINING_METRICS
 from stages.project.provenance import provenance, write_provenance
-from stages.project.records import restore_record
 from stages.project.schema import METHODS, Params
 
 

@@ -6,8 +6,8 @@ import subprocess
 import pytest
 import yaml
 
+from stages.forecast.__main__ import main as forecast
 from stages.project.durations import expected, in_words, record, settings_of, total
-from stages.project.forecast import main as forecast
 from stages.project.machine import machine_in_words
 from stages.project.parameters import load_params
 from stages.project.paths import DURATIONS
@@ -127,7 +127,7 @@ def test_the_forecast_lists_what_dvc_will_run(project, params, capsys, monkeypat
     for name, seconds in (("train_lora", 600), ("evaluate", 30), ("benchmark", 60), ("report", 5)):
         record(name, STAGES[name], load_params(), seconds)
     status = subprocess.CompletedProcess([], 0, '{"train_lora": []}')
-    monkeypatch.setattr("stages.project.forecast.subprocess.run", lambda *_, **__: status)
+    monkeypatch.setattr("stages.forecast.__main__.subprocess.run", lambda *_, **__: status)
     forecast()
     assert capsys.readouterr().out.splitlines() == [
         "train_lora     about 10 min",

@@ -8,11 +8,9 @@ from pathlib import Path
 
 from stages.project.files import content_hash, read_json, write_json
 from stages.project.paths import PROVENANCE
-from stages.project.provenance import kept_records, stage_inputs
+from stages.project.provenance import NOT_RECORDED, UNKNOWN, kept_records, stage_inputs
 from stages.project.schema import Params
 
-UNKNOWN = "unknown"
-NOT_RECORDED = "not recorded: DVC brought the results without their record"
 WHERE = ("package ", "machine ")  # the inputs that DVC does not compare
 
 

@@ -1,4 +1,4 @@
-"""python -m stages.project.forecast
+"""python -m stages.forecast
 
 Says which stages `dvc repro` will run and for how long, from metrics/durations.json. `make repro` starts with it.
 """

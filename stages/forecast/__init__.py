@@ -1,0 +1,1 @@
+"""What `make repro` says before it starts: which stages will run, and for how long."""
