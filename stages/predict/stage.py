@@ -69,6 +69,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--keep", metavar="COLUMN", action="append", default=[], help="column of the table to copy to the output")
     parser.add_argument("--keep-all", action="store_true", help="copy all columns of the table to the output")
     parser.add_argument("--delimiter", choices=(*DELIMITERS, *DELIMITERS.values(), "auto"), default="auto", help=DELIMITER_HELP)
+    parser.add_argument("--quotes", choices=("double", "none"), default="double", help="of fields in CSV (default: double)")
     parser.add_argument("--encoding", type=_encoding, default="auto", help="default: UTF-8, or what a byte order mark says")
     parser.add_argument("--missing", choices=("error", "drop"), default="error", help="rows without a text (default: error)")
     parser.add_argument("--format", choices=FORMATS, help="default: table on a terminal; jsonl for --output *.jsonl; else csv")
@@ -137,7 +138,7 @@ def opened_texts(arguments: argparse.Namespace) -> Iterator[Texts]:
     Raises:
         UserError: they cannot be read, or a table was given without a column.
     """
-    options = replace(OPTIONS, delimiter=arguments.delimiter, encoding=arguments.encoding, tell=tell)
+    options = replace(OPTIONS, delimiter=arguments.delimiter, quotes=arguments.quotes, encoding=arguments.encoding, tell=tell)
     drop = arguments.missing == "drop"
     wanted = Wanted(arguments.text_column, tuple(arguments.keep), arguments.keep_all, drop, options)
     if arguments.texts:

@@ -63,7 +63,7 @@ class UserTable:
         read: Counter[str] = Counter()  # by split
         labelled: Counter[str] = Counter()
         dropped = Faults(self.name)
-        for line, values in self._table(columns, Options(params.delimiter, params.encoding)):
+        for line, values in self._table(columns, Options(params.delimiter, params.encoding, params.quotes)):
             record = self._record(line, columns, values)
             if record is None:
                 continue

@@ -84,6 +84,7 @@ class CsvParams(Section):
     label_column: Name
     split_column: Annotated[Name | None, AfterValidator(_columns_differ)]
     delimiter: Literal["auto", "comma", "semicolon", "tab", "pipe", ",", ";", "\t", "|"]
+    quotes: Literal["double", "none"]
     encoding: Annotated[Name, AfterValidator(text_encoding)]
     missing: Literal["error", "drop"]
 

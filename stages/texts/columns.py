@@ -33,6 +33,9 @@ class MissingColumn(UserError):
     def __init__(self, name: str, header: Sequence[str], columns: Sequence[str], advice: str):
         self.column = next(column for column in columns if _position(header, column) is None)
         shown = f"[{', '.join(map(short, header[:20]))}{', ...' if len(header) > 20 else ''}]"
+        if not header:
+            super().__init__(f"{name}: is blank, expected columns {', '.join(map(repr, columns))}")
+            return
         super().__init__(f"{name}: no column {self.column!r}; the columns are {shown}; {advice}")
 
 

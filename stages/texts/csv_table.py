@@ -1,8 +1,11 @@
 """Rows of a text file of delimited fields, one by one, with the line on which each begins."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
+from typing import Any
 
 from stages.project.errors import UserError
 from stages.texts.columns import MissingColumn, find_columns, respelled
@@ -10,6 +13,7 @@ from stages.texts.faults import Faults
 from stages.texts.options import DELIMITERS, Options, character, word
 
 LONGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit of 131,072 would refuse long texts, which are truncated anyway
+SEPARATOR = re.compile('"?sep=(.)"?[\r\n]*')  # a first line by which Excel knows the delimiter
 LONGEST_HEADER = 100  # lines that are looked at to find the delimiter
 
 
@@ -30,6 +34,10 @@ def csv_rows(
     csv.field_size_limit(LONGEST_FIELD)
     lines = iter(lines)
     start = list(islice(lines, LONGEST_HEADER))
+    if start and (mark := SEPARATOR.fullmatch(start[0])):
+        start[0] = ""  # an empty line, so that the others keep their numbers
+        if options.delimiter == "auto":
+            options = replace(options, delimiter=mark[1])
     try:
         delimiter, header, places = _read_header(start, columns, faults.name, options)
     except MissingColumn:
@@ -39,17 +47,23 @@ def csv_rows(
         raise
     others = [place for place in range(len(header)) if place not in places] if rest else []
     yield 1, [*columns, *(header[place] for place in others)]
-    reader = csv.reader(chain(start, lines), strict=True, delimiter=delimiter)
-    rows = ((line, fields) for line, fields in _records(reader, faults) if not _blank(fields, len(header)))
+    reader = _reader(chain(start, lines), delimiter, options)
+    rows = ((line, fields) for line, fields in _records(reader, faults, options) if not _blank(fields, len(header)))
     for line, fields in islice(rows, 1, None):
         if len(fields) == len(header):
             yield line, [fields[place] for place in (*places, *others)]
         else:
             what = f"has {len(fields)} field{'s' * (len(fields) != 1)}, the header has {len(header)}"
-            faults.add(line, what, f"put double quotes around a text that contains a {word(delimiter)}")
+            advice = f"put double quotes around a text that contains a {word(delimiter)}"
+            faults.add(line, what, advice if options.quotes == "double" else f"no text may contain a {word(delimiter)}")
 
 
-def _records(reader: Iterator[list[str]], faults: Faults) -> Iterator[tuple[int, list[str]]]:
+def _reader(lines: Iterable[str], delimiter: str, options: Options) -> Iterator[list[str]]:
+    quoting: Any = csv.QUOTE_NONE if options.quotes == "none" else csv.QUOTE_MINIMAL
+    return csv.reader(lines, strict=True, delimiter=delimiter, quoting=quoting)
+
+
+def _records(reader: Iterator[list[str]], faults: Faults, options: Options) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that `reader` can parse, and the lines on which they begin."""
     while True:
         line = reader.line_num + 1  # type: ignore[attr-defined]  # the module has no public name for its readers
@@ -58,7 +72,9 @@ def _records(reader: Iterator[list[str]], faults: Faults) -> Iterator[tuple[int,
         except StopIteration:
             return
         except csv.Error as error:
-            advice = 'a text in double quotes ends with one, and a quote inside it is written twice ("")'
+            advice = (
+                f'write a quote inside double quotes twice (""), or set {options.prefix}quotes=none if quotes belong to the texts'
+            )
             faults.add(line, f"is not valid CSV: {error}", advice, row=True)
         else:
             yield line, fields
@@ -75,7 +91,7 @@ def _read_header(lines: list[str], columns: Sequence[str], name: str, options: O
     If the delimiter is to be found, it is the first one with which the header has all of `columns`.
     """
     signs = list(DELIMITERS.values()) if options.delimiter == "auto" else [character(options.delimiter)]
-    headers = {sign: _header(lines, sign) for sign in signs}
+    headers = {sign: _header(lines, sign, options) for sign in signs}
     try:
         found = {sign: places for sign, header in headers.items() if (places := find_columns(header, columns)) is not None}
     except UserError as error:
@@ -91,10 +107,10 @@ def _read_header(lines: list[str], columns: Sequence[str], name: str, options: O
     return sign, headers[sign], places
 
 
-def _header(lines: list[str], sign: str) -> list[str]:
+def _header(lines: list[str], sign: str, options: Options) -> list[str]:
     """Return the first row that is not blank, or nothing if there is none."""
     try:
-        return next((fields for fields in csv.reader(lines, strict=True, delimiter=sign) if any(map(str.strip, fields))), [])
+        return next((fields for fields in _reader(lines, sign, options) if any(map(str.strip, fields))), [])
     except csv.Error:
         return []
 
@@ -102,6 +118,6 @@ def _header(lines: list[str], sign: str) -> list[str]:
 def _advice(lines: list[str], columns: Sequence[str], options: Options) -> str:
     """Return what to do about a missing column: set another delimiter if the header has all columns with it."""
     for sign in () if options.delimiter == "auto" else DELIMITERS.values():
-        if {*columns} <= {*_header(lines, sign)}:
+        if {*columns} <= {*_header(lines, sign, options)}:
             return f"its fields seem to be separated by {sign!r}, set {options.prefix}delimiter={word(sign)} or auto"
-    return options.advice
+    return f"{options.advice}; if these are no names, put a header line first"

@@ -73,7 +73,7 @@ def _objects(lines: Iterable[str], faults: Faults) -> Iterator[tuple[int, dict[s
             continue
         if not isinstance(value, dict):
             faults.add(number, f"is a JSON {type(value).__name__}, not an object", ADVICE, many="are not JSON objects")
-        elif any(isinstance(part, str) and HALF.search(part) for part in value.values()):
+        elif any(isinstance(part, str) and HALF.search(part) for part in value.values()) and not HALF.search(line):
             faults.add(number, "contains half of a surrogate pair, which is not text", "remove it")
         else:
             yield number, value

@@ -59,7 +59,7 @@ def test_other_columns_follow():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", r"no column 'label'; the columns are \[\]; choose another"),
+        ("", r"is blank, expected columns .label., .text."),
         ("text,Label\na,b\n", r"no column 'label'; the columns are \['text', 'Label'\]; choose another"),
         ("text,label,text\na,b,c\n", r"2 columns are called 'text'"),
         (" text,label,text \na,b,c\n", r"2 columns are called 'text'"),
@@ -73,3 +73,17 @@ def test_other_columns_follow():
 def test_faults_are_named_with_the_line(content, message):
     with pytest.raises(UserError, match=rf"^mine\.csv: {message}"):
         read(content)
+
+
+def test_quotes_may_be_characters_like_any_other():
+    content = 'label\ttext\n1\t"a" b\n0\t"open\n1\tshut"\n'
+    faults = Faults("mine.csv")
+    rows = list(csv_rows(content.splitlines(keepends=True), ["text"], faults, Options(quotes="none", tell=lambda text: None)))
+    assert [fields for _, fields in rows[1:]] == [['"a" b'], ['"open'], ['shut"']] and not faults.count
+    with pytest.raises(UserError, match=r"begins in line 2 is not valid CSV: .* or set data\.csv\.quotes=none if quotes belong"):
+        read(content)
+
+
+def test_excel_may_say_the_delimiter_in_the_first_line():
+    assert read("sep=;\nlabel;text\n1;a, b\n") == [(3, ["1", "a, b"])]
+    assert read('"sep=|"\r\nlabel|text\r\n1|a\r\n') == [(3, ["1", "a"])]
