@@ -8,7 +8,8 @@ from pathlib import Path
 
 from stages.project.files import content_hash, read_json, write_json
 from stages.project.paths import PROVENANCE
-from stages.project.provenance import NOT_RECORDED, UNKNOWN, kept_records, stage_inputs
+from stages.project.provenance import kept_records, stage_inputs
+from stages.project.revision import NOT_RECORDED, UNKNOWN
 from stages.project.schema import Params
 
 WHERE = ("package ", "machine ")  # the inputs that DVC does not compare

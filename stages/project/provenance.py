@@ -21,8 +21,6 @@ from stages.project.revision import revision_of
 from stages.project.schema import Params
 
 # what computes, draws random numbers, or decides the order of operations
-UNKNOWN = "unknown"  # an input of a training whose results DVC brought without their record
-NOT_RECORDED = "not recorded: DVC brought the results without their record"
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "tokenizers", "numpy", "safetensors")
 
 

@@ -5,6 +5,8 @@ import subprocess
 from typing import NamedTuple
 
 COMPLETE = "complete"
+NOT_RECORDED = "not recorded: DVC brought the results without their record"
+UNKNOWN = "unknown"  # an input of a stage whose results were not recorded
 SHALLOW = "shallow: this commit or an older one that the clone does not have"
 # what git says (in English), and what it means for the record, which names nobody's folders
 REASONS = (

@@ -3,8 +3,7 @@
 from stages.presentation.markdown import plain
 from stages.presentation.markdown import table as markdown_table
 from stages.project.paths import MODELS, PROCESSED
-from stages.project.provenance import NOT_RECORDED, UNKNOWN
-from stages.project.revision import COMPLETE
+from stages.project.revision import COMPLETE, NOT_RECORDED, UNKNOWN
 from stages.project.schema import METHODS
 from stages.report.facts import Facts
 from stages.report.language import Language

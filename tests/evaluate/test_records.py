@@ -6,7 +6,8 @@ import pytest
 
 from stages.evaluate.records import restore_record
 from stages.project.parameters import load_params
-from stages.project.provenance import NOT_RECORDED, kept_records, provenance, write_provenance
+from stages.project.provenance import kept_records, provenance, write_provenance
+from stages.project.revision import NOT_RECORDED
 from stages.project.schema import Params
 from tests.training.tiny import prepare, write_params
 

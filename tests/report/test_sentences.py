@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from stages.project.provenance import NOT_RECORDED, UNKNOWN
+from stages.project.revision import NOT_RECORDED, UNKNOWN
 from stages.report import origins, prepared, quality, training
 from stages.report.language import Language
 from stages.report.stage import render
