@@ -12,7 +12,7 @@ class Options:
 
     Attributes:
         delimiter: a key of `DELIMITERS`, the character itself, or auto: the one with which the header has the columns.
-        quotes: double, if a field in double quotes may contain delimiters and line breaks; none, if a quote is a sign like others.
+        quotes: double, if a field in double quotes may contain delimiters and line breaks; none, if a quote is a sign.
         encoding: of Python's codecs, or auto: what a byte order mark says, and UTF-8 without one.
         prefix: what stands before the names of the options in messages.
         advice: what to do if a column is missing, for messages.

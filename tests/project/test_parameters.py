@@ -240,9 +240,11 @@ def check(path) -> bool:
     assert data.train_fraction + data.validation_fraction + data.test_fraction == pytest.approx(1, abs=2e-6)
     assert train.micro_batch_size == "auto" or train.batch_size % train.micro_batch_size == 0
     assert 0 <= awp.window_start < awp.window_end <= 1
-    given_values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    given_values, words = yaml.safe_load(text), yaml.load(text, Loader=yaml.BaseLoader)
     for leaf in leaves(params.model_dump()):
-        value, written = parent(params.model_dump(), leaf)[leaf[-1]], parent(given_values, leaf)[leaf[-1]]
+        value = parent(params.model_dump(), leaf)[leaf[-1]]
+        written = parent(words if isinstance(value, str) else given_values, leaf)[leaf[-1]]  # a name is what is written
         assert value == (float(written) if isinstance(value, float) else written)
     return True
 
