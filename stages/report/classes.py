@@ -3,7 +3,7 @@
 import re
 
 import pandas as pd
-from sklearn.metrics import classification_report
+from sklearn.metrics import precision_recall_fscore_support
 
 from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
@@ -15,7 +15,7 @@ LISTED, WORST = 5, 3  # so many have a row each in the report's classification r
 MANY = 12  # more classes are not listed all, and a matrix of them is not readable as a table
 SHOWN = 10  # of many classes, the largest and the worst
 PAIRS, ALL_PAIRS = 3, 10  # the most confused pairs in the report, and in the details
-AVERAGES = ("macro avg", "weighted avg")
+AVERAGES = ("macro", "weighted")
 
 
 def confusion(facts: Facts, words: Language) -> str:
@@ -33,9 +33,9 @@ def confusion(facts: Facts, words: Language) -> str:
 
 def confused_pairs(facts: Facts, words: Language, most: int = ALL_PAIRS) -> str:
     """The pairs (actual, predicted) that the methods confuse most, by the sum over the methods."""
-    wrong = {method: pairs[pairs["actual"] != pairs["predicted"]] for method, pairs in facts.confusion.items()}
-    counts = pd.DataFrame({method: rows.groupby(["actual", "predicted"]).size() for method, rows in wrong.items()})
-    counts = counts.fillna(0).astype(int)
+    pairs = pd.concat([table.assign(method=method) for method, table in facts.confusion.items()])
+    wrong = pairs[pairs["actual"] != pairs["predicted"]]
+    counts = wrong.groupby(["actual", "predicted", "method"]).size().unstack(fill_value=0).reindex(columns=METHODS, fill_value=0)
     if counts.empty:
         return words.say("confusion.none")
     # stable: pairs with the same sum stay in the order of their names, in every language and run
@@ -68,36 +68,38 @@ def _counts(facts: Facts, method: str) -> pd.DataFrame:
 
 def classification(facts: Facts, words: Language) -> str:
     """scikit-learn's classification report of the three methods beside each other; of more classes the worst."""
-    reports = {method: _report(facts, method) for method in METHODS}
+    reports = {method: _rows(facts.confusion[method], facts.classes) for method in METHODS}
     names, note = facts.classes, words.say("classification.all")
     if len(names) > LISTED:
         names = worst(facts)[:WORST]
         note = words.say("classification.worst", shown=len(names), classes=len(facts.classes))
-    rows = [(facts.class_labels[name], *_cells(reports, name)) for name in names]
-    rows.append(_accuracy(reports, words))
-    rows += [(words.say(f"average.{average.split()[0]}"), *_cells(reports, average)) for average in AVERAGES]
+    places = [facts.classes.index(name) for name in names]
+    rows = [(facts.class_labels[name], *_cells(reports, place)) for name, place in zip(names, places, strict=True)]
+    rows += [(words.say(f"average.{average}"), *_cells(reports, average)) for average in ("accuracy", *AVERAGES)]
     first, *others = words.header("scores")
     scores = [cell for method in METHODS for cell in (f"{words.say(f'short.{method}')}: {first}", *others)]
     table = markdown_table((*words.header("classification"), *scores), rows)
     return f"{note}\n\n{table}"
 
 
-def _report(facts: Facts, method: str) -> dict:
-    pairs, names = facts.confusion[method], facts.classes
-    report = classification_report(pairs["actual"], pairs["predicted"], labels=names, output_dict=True, zero_division=0)
-    return {**report, "accuracy": float((pairs["actual"] == pairs["predicted"]).mean())}
+def _rows(pairs: pd.DataFrame, names: list[str]) -> dict[int | str, tuple]:
+    """The rows of scikit-learn's report: (precision, recall, F1, texts) by the place of a class, and of each average.
+
+    Not by name, as its own dictionary is: a class may be called "accuracy".
+    """
+    actual, predicted = pairs["actual"], pairs["predicted"]
+    by_class = precision_recall_fscore_support(actual, predicted, labels=names, zero_division=0)
+    rows: dict[int | str, tuple] = dict(enumerate(zip(*by_class, strict=True)))
+    rows["accuracy"] = (None, None, float((actual == predicted).mean()), len(pairs))
+    for average in AVERAGES:
+        scores = precision_recall_fscore_support(actual, predicted, labels=names, average=average, zero_division=0)
+        rows[average] = (*scores[:3], len(pairs))
+    return rows
 
 
-def _cells(reports: dict[str, dict], row: str) -> list[str]:
-    first = next(iter(reports.values()))[row]
-    scores = [f"{reports[method][row][score]:.4f}" for method in METHODS for score in ("precision", "recall", "f1-score")]
-    return [f"{first['support']:,.0f}", *scores]
-
-
-def _accuracy(reports: dict[str, dict], words: Language) -> tuple[str, ...]:
-    total = next(iter(reports.values()))["macro avg"]["support"]
-    scores = [cell for method in METHODS for cell in ("", "", f"{reports[method]['accuracy']:.4f}")]
-    return (words.say("average.accuracy"), f"{total:,.0f}", *scores)
+def _cells(reports: dict[str, dict], row: int | str) -> list[str]:
+    scores = ["" if score is None else f"{score:.4f}" for method in METHODS for score in reports[method][row][:3]]
+    return [f"{reports['full'][row][3]:,}", *scores]
 
 
 def worst(facts: Facts) -> list[str]:

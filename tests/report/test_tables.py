@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from sklearn.metrics import classification_report
 
 from stages.report import classes, latency, memory, tables, training
 from stages.report.language import Language
@@ -44,6 +45,24 @@ def test_a_dozen_classes_are_all_in_the_details(own_facts):
     facts = own_facts(*(f"topic {n}" for n in range(12)))
     details = render(facts, "details", "en")
     assert "| actual topic 11 |" in details and "largest of" not in details
+
+
+def test_the_classification_report_is_that_of_scikit_learn(own_facts):
+    facts = own_facts("accuracy", "macro avg", "c")  # names of its other rows
+    pairs = facts.confusion["full"]
+    expected = classification_report(pairs["actual"], pairs["predicted"], digits=4).splitlines()
+    table = classes.classification(facts, EN)
+    for row in [line.split() for line in expected if line.strip()][1:]:
+        *scores, texts = row[-4:] if "accuracy" not in row or len(row) > 3 else row[-2:]
+        label = " ".join(row[: len(row) - len(scores) - 1])
+        assert any(line.startswith(f"| {label} | {texts} | ") and scores[-1] in line for line in table.splitlines()), row
+
+
+def test_one_method_without_errors(own_facts):
+    facts = own_facts("a", "b", "c", "d")
+    right = facts.confusion["full"][lambda pairs: pairs["actual"] == pairs["predicted"]]
+    facts = replace(facts, confusion=facts.confusion | {"lora": right})
+    assert "| a | b | 1 | 0 | 1 |" in classes.confusion(facts, EN)
 
 
 def test_no_error_is_no_table(own_facts):
