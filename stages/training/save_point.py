@@ -55,8 +55,11 @@ class SavePoint:
         self.inputs = inputs
         self.kept = kept
 
-    def read(self) -> Saved | None:
-        """Return the saved state, or None if there is none, it is damaged, or it belongs to different inputs (printed)."""
+    def read(self, attempts: int = 3) -> Saved | None:
+        """Return the saved state, or None if there is none, it is damaged, or it belongs to different inputs (printed).
+
+        It is read again if it is replaced meanwhile: DVC's `queue kill` ends DVC at once, and the training a moment later.
+        """
         if not self.path.is_file():
             return None
         try:
@@ -67,7 +70,9 @@ class SavePoint:
                     print(f"{self.path}: saved by another training, which differs in {changed}; starting from the beginning")
                     return None
                 return Saved({name: file.get_tensor(name) for name in file.keys()}, content["state"])  # noqa: SIM118
-        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and attempts > 1:  # the header of one file, the data of the next
+                return self.read(attempts - 1)
             print(f"{self.path}: no usable state ({type(error).__name__}: {error}); starting from the beginning")
             return None
 
