@@ -64,6 +64,7 @@ def test_one_knob_reruns_what_depends_on_it_and_turning_it_back_trains_nothing(p
     assert "Stage 'train_lora' is cached - skipping run, checking out outputs" in output
     assert ran(output) == ["evaluate", "benchmark", "plan", "report"]  # what holds timings must be measured again
     assert weights(project, "lora") == before
+    assert project.json("metrics/provenance/train_lora.json")["inputs"]["parameter peft.rank"] == "2"  # not of the other run
     project.run("git", "checkout", "--quiet", ".")
     project.run("dvc", "checkout", "--quiet")
 

@@ -54,6 +54,14 @@ def assert_the_report_fits(project: Project) -> None:
     assert {name for name, data in content(project).items() if data != before[name]} <= {"metrics/durations.json"}
 
 
+@pytest.fixture
+def restored(pipeline):
+    """The pipeline, with what is committed before and after."""
+    restore(pipeline)
+    yield pipeline
+    restore(pipeline)
+
+
 def restore(project: Project) -> None:
     project.run("git", "reset", "--quiet")
     project.run("git", "checkout", "--quiet", ".")
@@ -78,19 +86,18 @@ def inside(name: str, paths: set[str]) -> bool:
     return any(name == path or name.startswith(f"{path}/") for path in paths)
 
 
-def test_there_and_back_again(pipeline):
+def test_there_and_back_again(restored):
     """Intervals of 90 %, then of 95 % as at first: the report is never that of the other experiment, nor is a record."""
-    first = content(pipeline)
+    pipeline, first = restored, content(restored)
     for name, confidence in (("ninety", 0.9), ("back", 0.95)):
         output = pipeline.run("dvc", "exp", "run", "--name", name, "-S", f"evaluate.confidence={confidence}")
         assert ran(output) == ["evaluate", "report"]
         assert re.search(rf"{100 * confidence:.0f} %", (pipeline.folder / "REPORT.md").read_text())
         assert_the_report_fits(pipeline)
+    # the second run of evaluate notes that params.yaml was not committed, which the details quote
+    noted = {"metrics/durations.json", "metrics/provenance/evaluate.json", "reports/details.md", "reports/detalles.md"}
     again = content(pipeline)
-    assert {name for name in first if again[name] != first[name]} <= {
-        "metrics/durations.json",
-        "metrics/provenance/evaluate.json",
-    }
+    assert {name for name in first if again[name] != first[name]} <= noted
 
     restore(pipeline)
     pipeline.run("dvc", "exp", "apply", "ninety")
