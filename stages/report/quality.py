@@ -12,14 +12,17 @@ NAMED_CLASSES = 3  # of those that a method never predicts, at most so many are 
 
 def not_learned(facts: Facts, words: Language) -> str:
     """What stands first where a method did not learn: why, and that nothing is concluded about it; otherwise nothing."""
-    items = []
+    alike: dict[tuple[str, str], list[str]] = {}  # methods that failed in the same way are told together
     for method, reasons in facts.failed.items():
         # what does not beat the most frequent class need not be compared with guessing too
         told = [reason for reason in reasons if not (reason == GUESSING and MAJORITY in reasons)]
         why = sentence(_why(facts, words, method, reason) for reason in told)
-        items.append(
-            f"- {words.say(f'failed.{_verdict(facts, method)}', the=words.the(method), The=begin(words.the(method)), why=why)}"
-        )
+        alike.setdefault((_verdict(facts, method), why), []).append(words.the(method))
+    items = []
+    for (verdict, why), methods in alike.items():
+        names = words.listed(methods)
+        number = "one" if len(methods) == 1 else "other"
+        items.append(f"- {words.say(f'failed.{verdict}.{number}', the=names, The=begin(names), why=why)}")
     if not items:
         return ""
     everything = "full" in facts.failed
@@ -55,14 +58,33 @@ def answer(facts: Facts, words: Language) -> str:
 
 def against_full(facts: Facts, words: Language, method: str) -> str:
     """Whether the paired interval of the F1 difference excludes 0, and on which side."""
-    quality = facts.quality[method]
+    quality, outcome = facts.quality[method], _outcome(facts, method)
     difference, low, high = (quality[f"f1_minus_full{end}"] for end in ("", "_low", "_high"))
-    outcome = "below" if high < 0 else "above" if low > 0 else "same" if low == high == 0 else "open"
     size = difference if outcome == "open" else abs(difference)
     digits = _digits(quality, "f1_minus_full")
     numbers = {"low": f"{low:+.{digits}f}", "high": f"{high:+.{digits}f}", "percent": _confidence(facts)}
     numbers["size"] = f"{size:+.{digits}f}" if outcome == "open" else f"{size:.{digits}f}"
     return words.say(f"against_full.{outcome}", the=words.the(method), **numbers)
+
+
+def _outcome(facts: Facts, method: str) -> str:
+    """Where the paired interval of the F1 difference from full fine-tuning lies."""
+    low, high = (facts.quality[method][f"f1_minus_full_{end}"] for end in ("low", "high"))
+    return "below" if high < 0 else "above" if low > 0 else "same" if low == high == 0 else "open"
+
+
+def conclusion(facts: Facts, words: Language) -> str:
+    """What the comparisons show, and which loss they do not exclude."""
+    found: dict[str, list[str]] = {}
+    for method in facts.compared:
+        found.setdefault(_outcome(facts, method), []).append(method)
+    said = []
+    for outcome in ("below", "above", "open"):
+        if methods := found.get(outcome):
+            loss = -min(facts.quality[method]["f1_minus_full_low"] for method in methods)
+            listed = words.listed([words.the(method) for method in methods])
+            said.append(words.say(f"conclusion.{outcome}", methods=listed, loss=f"{max(loss, 0):.3f}"))
+    return sentence(said)
 
 
 def difference(facts: Facts, words: Language, method: str) -> str:

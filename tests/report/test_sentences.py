@@ -30,6 +30,14 @@ def test_the_comparison_follows_the_interval(facts, low, high, words):
     assert words in quality.against_full(facts, EN, "lora")
 
 
+def test_the_conclusion_names_what_is_shown_and_what_is_not_excluded(facts, own_facts):
+    assert quality.conclusion(facts, EN) == (
+        "A loss of quality is shown for LoRA, of up to 0.030 macro F1. Neither loss nor gain is shown for the adapter; "
+        "a loss of up to 0.015 macro F1 is not excluded."
+    )
+    assert quality.conclusion(unlearned(own_facts("a", "b"), "full"), EN) == ""
+
+
 def test_mcnemar_follows_p(facts):
     assert quality.mcnemar(facts, EN) == (
         "McNemar's exact test finds no difference in error rates from full fine-tuning for LoRA (p = 0.2) and "
@@ -44,10 +52,17 @@ def test_who_did_not_learn_stands_first_and_is_not_compared(own_facts):
     text = render(facts, "report", "en")
     assert text.splitlines()[2] == "**Read this first: not every method learned.**"
     assert "**The adapter did not learn.** Macro F1 0.330; always answering the most frequent class gives 0.330" in text
-    assert "It never predicts 1 of the 2 classes: *spam*." in text
+    assert "Of the 2 classes, 1 is never predicted: *spam*." in text
     assert "| adapter | 0.330 (0.320 to 0.340) | not compared |" in text
     assert "The adapter is" not in text and "The adapter cannot" not in text and "LoRA is below full fine-tuning" in text
     assert "for LoRA (p = 0.2)." in text  # no test of the adapter
+
+
+def test_methods_that_failed_alike_are_told_together(own_facts):
+    facts = unlearned(own_facts("ham", "spam"), "full", "lora")
+    assert quality.not_learned(facts, EN).count("did not learn.**") == 1
+    assert "**Full fine-tuning and LoRA did not learn.** Macro F1 0.330" in quality.not_learned(facts, EN)
+    assert "**El fine-tuning completo y LoRA no aprendieron.**" in quality.not_learned(facts, Language("es"))
 
 
 def test_without_a_reference_nothing_is_compared(own_facts):
@@ -63,7 +78,7 @@ def test_what_kind_of_failure_it_is_is_told(own_facts):
     facts.quality["lora"].update(never_predicted=["c"])
     facts.quality["adapter"].update(f1_minus_majority=0.01, f1_minus_majority_low=-0.01)
     text = quality.not_learned(facts, EN)
-    assert "**LoRA did not learn every class.** It never predicts 1 of the 3 classes: *c*." in text
+    assert "**LoRA did not learn every class.** Of the 3 classes, 1 is never predicted: *c*." in text
     assert "**The adapter is not shown to have learned.**" in text
 
 
