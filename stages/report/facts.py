@@ -26,7 +26,7 @@ from stages.project.schema import METHODS, Params
 
 OWN = "this encoder"  # the row of metrics/memory_plan.csv for the encoder in models/base
 ARMS = ("full", "lora", "lora_merged", "adapter")
-LONGEST_LABEL = 32  # characters of a class name
+LONGEST_LABEL = 24  # characters of a class name
 SPLITS = ("train", "validation", "test")
 PEFT = ("lora", "adapter")  # what is compared with full fine-tuning
 RECORDED_STAGES = (*(f"train_{method}" for method in METHODS), "evaluate")

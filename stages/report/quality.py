@@ -42,7 +42,7 @@ def _why(facts: Facts, words: Language, method: str, reason: str) -> str:
     details = facts.quality[method]
     if reason == CLASSES:
         missing = details["never_predicted"]
-        named = ", ".join(f"*{facts.class_labels[name]}*" for name in missing[:NAMED_CLASSES])
+        named = ", ".join(words.say("class", name=facts.class_labels[name]) for name in missing[:NAMED_CLASSES])
         counts = {"named": named, "classes": details["classes"]}
         return words.counted("failed.classes" if len(missing) <= NAMED_CLASSES else "failed.many_classes", len(missing), **counts)
     name = {MAJORITY: "majority", GUESSING: "stratified"}[reason]

@@ -52,7 +52,7 @@ def test_who_did_not_learn_stands_first_and_is_not_compared(own_facts):
     text = render(facts, "report", "en")
     assert text.splitlines()[2] == "**Read this first: not every method learned.**"
     assert "**The adapter did not learn.** Macro F1 0.330; always answering the most frequent class gives 0.330" in text
-    assert "Of the 2 classes, 1 is never predicted: *spam*." in text
+    assert "Of the 2 classes, 1 is never predicted: “spam”." in text
     assert "| adapter | 0.330 (0.320 to 0.340) | not compared |" in text
     assert "The adapter is" not in text and "The adapter cannot" not in text and "LoRA is below full fine-tuning" in text
     assert "for LoRA (p = 0.2)." in text  # no test of the adapter
@@ -78,7 +78,7 @@ def test_what_kind_of_failure_it_is_is_told(own_facts):
     facts.quality["lora"].update(never_predicted=["c"])
     facts.quality["adapter"].update(f1_minus_majority=0.01, f1_minus_majority_low=-0.01)
     text = quality.not_learned(facts, EN)
-    assert "**LoRA did not learn every class.** Of the 3 classes, 1 is never predicted: *c*." in text
+    assert "**LoRA did not learn every class.** Of the 3 classes, 1 is never predicted: “c”." in text
     assert "**The adapter is not shown to have learned.**" in text
 
 
@@ -188,7 +188,7 @@ def test_film_reviews_are_named_only_where_they_are_the_data(facts, own_facts):
 def test_many_classes_are_summed_up(own_facts):
     facts = own_facts(*(f"topic {n}" for n in range(40)))
     said = prepared.balance(facts, EN)
-    assert "There are 40 classes" in said and "the largest, *topic 0*, has 10.4 %" in said and "*topic 17*" not in said
+    assert "There are 40 classes" in said and "the largest, “topic 0”, has 10.4 %" in said and "“topic 17”" not in said
 
 
 def test_earlier_tables_of_other_parameters_are_known_as_such(facts, with_params):
