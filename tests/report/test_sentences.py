@@ -206,7 +206,7 @@ def test_a_rate_set_by_hand_is_told(facts):
 
 
 def test_a_best_rate_at_the_edge_is_told(facts):
-    assert "No rate used lies at the edge" in training.tuning(facts, EN)
+    assert "No best rate lies at the edge" in training.tuning(facts, EN)
     cut = facts.learning_rates[facts.learning_rates["learning_rate"] < 4e-3]
     assert "at the edge of the grid for full fine-tuning, LoRA and the adapter" in training.tuning(
         replace(facts, learning_rates=cut), EN
