@@ -24,9 +24,10 @@ def confusion(facts: Facts, words: Language) -> str:
     if len(names) > SIDE_BY_SIDE:
         return confused_pairs(facts, words, PAIRS)
     columns = [f"{words.say(f'short.{method}')}: {labels[name]}" for method in METHODS for name in names]
+    counts = {method: _counts(facts, method) for method in METHODS}
     rows = []
     for actual in names:
-        cells = (f"{_counts(facts, method).loc[actual, predicted]:,}" for method in METHODS for predicted in names)
+        cells = (f"{counts[method].loc[actual, predicted]:,}" for method in METHODS for predicted in names)
         rows.append((labels[actual], *cells))
     return f"{words.say('confusion.few')}\n\n{markdown_table((words.say('confusion.actual'), *columns), rows)}"
 
