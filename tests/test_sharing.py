@@ -48,7 +48,7 @@ def test_a_sweep_in_the_queue_runs_each_experiment_in_a_folder_of_its_own(pipeli
 
 def test_an_experiment_that_was_killed_in_the_queue_goes_on_when_it_is_queued_again(pipeline, monkeypatch):
     monkeypatch.setitem(pipeline.environment, "SAVE_POINT_SECONDS", "0")
-    queue = ("dvc", "exp", "run", "--queue", "-S", "train.epochs=30", "-S", "train.patience=30", "--name")
+    queue = ("dvc", "exp", "run", "--queue", "-S", "train.epochs=60", "-S", "train.patience=60", "--name")
     known = set(pipeline.run("dvc", "exp", "list", "--name-only").split())
 
     def states() -> list:
