@@ -7,11 +7,13 @@ from types import ModuleType, SimpleNamespace
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from stages.presentation.figures import save_figure
 from stages.presentation.titles import METHOD_LABELS
 from stages.project.files import read_json, write_json, write_text
 from stages.project.parameters import load_params
-from stages.project.paths import METRICS, REPORTS
+from stages.project.paths import METRICS, PLOTS, REPORTS
 from stages.report import classes, latency, memory, origins, prepared, quality, tables, training
+from stages.report.cost import cost_figure, cost_table
 from stages.report.facts import Facts, load_facts
 from stages.report.filling import fill
 from stages.report.language import Language
@@ -33,9 +35,19 @@ def main() -> None:
     texts = {path: render(facts, *document) for document, path in DOCUMENTS.items()}
     for path, text in texts.items():
         write_text(path, text)
+    write_cost(facts)
     write_json(METRICS / "headline.json", read_json(METRICS / f"{params.report.method}.json"))
     written = ", ".join(str(path) for path in texts)
     print(f"{written} written; metrics/headline.json has the metrics of {METHOD_LABELS[params.report.method]}")
+
+
+def write_cost(facts: Facts) -> None:
+    """Write plots/cost.csv and plots/cost.png: what each method takes for its quality. They hold timings."""
+    table = cost_table(facts)
+    write_text(PLOTS / "cost.csv", table.to_csv(index=False, lineterminator="\n"))
+    learned = {arm: ("lora" if arm == "lora_merged" else arm) not in facts.failed for arm in table["method"]}
+    shape = f" (batch {facts.latency['batch_size'].min()}, {facts.latency['length'].max()} tokens)"
+    save_figure(cost_figure(table, learned, facts.params.evaluate.confidence, shape), PLOTS / "cost.png")
 
 
 def render(facts: Facts, document: str, code: str) -> str:

@@ -22,7 +22,9 @@ def written(path: str) -> bool:
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].values()
     entries = [entry for stage in stages for kind in ("outs", "metrics", "plots") for entry in stage.get(kind) or []]
     outs = {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
-    return path in outs | {"plots/latency.png", "plots/cost.png"} | {str(document) for document in DOCUMENTS.values()}
+    return path in outs | {"plots/latency.png", "plots/cost.png", "plots/cost.csv"} | {
+        str(document) for document in DOCUMENTS.values()
+    }
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
