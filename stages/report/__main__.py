@@ -1,7 +1,8 @@
 """python -m stages.report
 
 Reads the metric files of all stages and writes REPORT.md, the same in Spanish (INFORME.md), what is too long for both
-(reports/details.md, reports/detalles.md), and metrics/headline.json, the metrics of the method that `report.method` names. It also joins quality and measured cost: plots/cost.csv and plots/cost.png.
+(reports/details.md, reports/detalles.md), quality against measured cost (plots/cost.csv, plots/cost.png), and
+metrics/headline.json, the metrics of the method that `report.method` names.
 
 The reports quote timings, which differ from run to run, and metrics/provenance, which names the machine and versions. So they are
 no declared outputs in dvc.yaml, and neither are the files with timings that they are computed from. metrics/headline.json
