@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import matplotlib.image
 import pytest
 import vl_convert
 import yaml
@@ -23,7 +24,9 @@ from tests.imports import ROOT
 
 PAGE = (ROOT / ".dvc/page.html").read_text()
 TEMPLATES = sorted((ROOT / ".dvc/plots").glob("*.json"))
-DEFINED = {name: plot for entry in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"] for name, plot in entry.items()}
+PLOTS = yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]
+DEFINED = {name: plot for entry in PLOTS if isinstance(entry, dict) for name, plot in entry.items()}
+PICTURES = [entry for entry in PLOTS if isinstance(entry, str)]
 SCRIPTS = {  # SHA-256 of build/NAME.min.js in the npm packages, without the last line break
     "vega": "ddeca357133f5ae39f7d4adfd610457da4843a86d4f1e458ad6e43588569ff43",
     "vega-lite": "4a81ce6586c93b9ecc924372b062fa36cc6b6b79f2b3e634b543169977073755",
@@ -44,8 +47,9 @@ def specifications() -> dict[str, dict]:
     """What DVC makes of the templates and the committed files: the Vega-Lite specification of each plot."""
     with Repo(str(ROOT)) as repo:
         found = match_defs_renderers(repo.plots.show(), templates_dir=repo.plots.templates_dir)
+    found = [one for one in found if one.renderer.TYPE == "vega"]
     assert all(not one.source_errors and not one.definition_errors for one in found)
-    return {one.renderer.name: one.renderer.get_filled_template() for one in found if one.renderer.TYPE == "vega"}
+    return {one.renderer.name: one.renderer.get_filled_template() for one in found}
 
 
 def draw(specification: dict) -> str:
@@ -137,6 +141,11 @@ def test_methods_look_as_in_the_png_files(template):
     assert scales or template.stem == "confusion_matrices"
 
 
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_picture_on_the_page_is_there(picture):
+    assert matplotlib.image.imread(ROOT / picture).std() > 0  # not one colour only
+
+
 def test_every_template_is_used():
     assert {plot["template"] for plot in DEFINED.values()} == {template.stem for template in TEMPLATES}
 
@@ -158,6 +167,7 @@ def test_a_browser_without_network_draws_every_plot(tmp_path, specifications):
     blocked = "--host-resolver-rules=MAP * ~NOTFOUND"
     command = [BROWSER, *options, blocked, "--dump-dom", (tmp_path / "index.html").as_uri()]
     page = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+    assert page.count("<img") == len(PICTURES)
     divs = dict(re.findall(r'<div id="(\w+)"([^>]*)>', page.split("<body", 1)[1]))
     assert set(DEFINED) <= set(divs)
     assert not [name for name in divs if name.endswith(("_csv", "_json"))]  # drawn as part of the others
