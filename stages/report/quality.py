@@ -7,7 +7,7 @@ from stages.report.facts import PEFT, Facts
 from stages.report.language import Language, begin, sentence
 from stages.report.prepared import share
 
-NAMED_CLASSES = 3  # of those that a method never predicts, at most so many are named
+NAMED_CLASSES = 3  # so many that a method never predicts are named
 
 
 def not_learned(facts: Facts, words: Language) -> str:
@@ -42,9 +42,10 @@ def _why(facts: Facts, words: Language, method: str, reason: str) -> str:
     details = facts.quality[method]
     if reason == CLASSES:
         missing = details["never_predicted"]
-        named = ", ".join(words.say("class", name=facts.class_labels[name]) for name in missing[:NAMED_CLASSES])
-        counts = {"named": named, "classes": details["classes"]}
-        return words.counted("failed.classes" if len(missing) <= NAMED_CLASSES else "failed.many_classes", len(missing), **counts)
+        if len(missing) > NAMED_CLASSES:
+            return words.say("failed.many_classes", count=len(missing), classes=details["classes"])
+        named = ", ".join(words.say("class", name=facts.class_labels[name]) for name in missing)
+        return words.counted("failed.classes", len(missing), named=named, classes=details["classes"])
     name = {MAJORITY: "majority", GUESSING: "stratified"}[reason]
     digits = _digits(details, f"f1_minus_{name}")
     low, high = (f"{details[f'f1_minus_{name}_{end}']:+.{digits}f}" for end in ("low", "high"))
