@@ -7,6 +7,7 @@ import pytest
 
 from experiments.verify import TIMINGS, Checkout, committed
 from stages.project.errors import UserError
+from stages.project.paths import DURATIONS
 
 REPORT = """
 from pathlib import Path
@@ -23,7 +24,7 @@ def git(folder, *arguments: str) -> None:
 def source(tmp_path):
     """A committed project of some results and a report that quotes a score and a timing."""
     folder = tmp_path / "source"
-    for name in (*TIMINGS, "metrics/f1.json", "dvc.lock"):
+    for name in (*TIMINGS, str(DURATIONS), "metrics/f1.json", "dvc.lock"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"{name} 1\n")
     (folder / "stages").mkdir()
@@ -39,7 +40,7 @@ def source(tmp_path):
 
 def test_timings_and_what_quotes_them_may_differ(source, tmp_path):
     again = Checkout(source, tmp_path / "another place")
-    for name in TIMINGS:
+    for name in (*TIMINGS, str(DURATIONS)):
         (again.folder / name).write_text("other timings\n")
     (again.folder / "REPORT.md").write_text("metrics/f1.json 1\nother timings\n")
     assert again.differences() == []
