@@ -5,8 +5,8 @@ import multiprocessing
 import os
 import resource
 import sys
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from stages.memory.recompute import recompute_activations
 from stages.methods.method import build
 from stages.methods.registry import method_of
 from stages.project.errors import UserError
-from stages.project.schema import Params
+from stages.project.schema import METHODS, Params
 
 # glibc returns blocks of at least this size (bytes) to the system as soon as they are freed. By default it keeps them, and the
 # peak includes the gaps that the order of the calls leaves: up to 70 percent more, and different each time.
@@ -32,23 +32,33 @@ _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
-def measure_peak(
-    method: str, params: Params, labels: list[str], batching: Batching, length: int, device: torch.device
-) -> dict[str, float]:
-    """Return the peak training memory of `method` in MiB, for the micro-batches of `batching` with `length` tokens.
+@contextlib.contextmanager
+def peaks_measured(
+    params: Params, labels: list[str], batching: Batching, length: int, device: torch.device
+) -> Iterator[Callable[[], dict[str, dict[str, float]]]]:
+    """Measure the peak training memory of every method while the block runs; yield a function that waits for the numbers.
 
-    Keys: peak_mib, without AWP; peak_awp_mib, with it. On a CPU: the highest resident memory during the step minus that before
-    the model was built, in a process whose allocator does not keep freed tensors. On CUDA: memory allocated by tensors, and
-    under two more keys (peak_reserved_mib, peak_awp_reserved_mib) what PyTorch's allocator reserved.
+    They are in MiB, by method, for the micro-batches of `batching` with `length` tokens. Keys: peak_mib, without AWP;
+    peak_awp_mib, with it. On a CPU: the highest resident memory of a step that belongs to no file, minus that before the model
+    was built, in a process whose allocator does not keep freed tensors. On CUDA: memory allocated by tensors, and under two more
+    keys (peak_reserved_mib, peak_awp_reserved_mib) what PyTorch's allocator reserved.
+
+    One process after the other is forked from a server that has loaded the libraries once.
 
     Raises:
-        UserError: the process was killed, most likely because memory ran out.
+        UserError: by the yielded function; a process was killed, most likely because memory ran out.
     """
-    context = multiprocessing.get_context("spawn")
-    arguments = (method, params, labels, batching, length, device, torch.get_num_threads())
-    with _environment(MALLOC_MMAP_THRESHOLD_=_MMAP_THRESHOLD), ProcessPoolExecutor(1, mp_context=context) as executor:
+    case = (params, labels, batching, length, device, torch.get_num_threads())
+    with _environment(MALLOC_MMAP_THRESHOLD_=_MMAP_THRESHOLD), ThreadPoolExecutor(1) as thread:
+        yield thread.submit(lambda: {method: _in_new_process(method, *case) for method in METHODS}).result
+
+
+def _in_new_process(method: str, params: Params, labels: list[str], batching: Batching, length: int, *rest) -> dict[str, float]:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with ProcessPoolExecutor(1, context) as executor:
         try:
-            return executor.submit(_peak_of_steps, *arguments).result()
+            return executor.submit(_peak_of_steps, method, params, labels, batching, length, *rest).result()
         except BrokenProcessPool:
             raise UserError(
                 f"benchmark: the process measuring the memory of {method!r} was killed, most likely out of memory, at "
@@ -78,6 +88,7 @@ def _peak_of_steps(
     meter: CudaMeter | ResidentMeter = CudaMeter(device) if device.type == "cuda" else ResidentMeter()
     model: nn.Module = build(method_of(method), params, labels)
     model.to(device)
+    _leave_the_file(model)
     if params.train.gradient_checkpointing:
         recompute_activations(model)
     step = TrainingStep(model, params.train.max_grad_norm, params.awp.epsilon)
@@ -97,28 +108,37 @@ def _peak_of_steps(
     return peaks
 
 
-class ResidentMeter:
-    """Highest resident memory of this process in bytes since `reset`, minus the resident memory at construction.
+@torch.no_grad()
+def _leave_the_file(model: nn.Module) -> None:
+    """Copy the weights into memory of their own: as long as they are not written, they are pages of the checkpoint's file."""
+    for weight in model.parameters():
+        weight.data = weight.data.clone()
 
-    On Linux it is read from /proc, because `ru_maxrss` there starts at the peak of the parent process. Elsewhere it is
-    `ru_maxrss`. Where the peak cannot be reset, it includes that of loading the model.
+
+class ResidentMeter:
+    """Highest resident memory of this process in bytes since `reset`, minus that at construction.
+
+    Pages of files do not count: they are the libraries' code, read when it first runs, 20 to 40 MiB in the first step. On Linux
+    all is read from /proc, because `ru_maxrss` there starts at the peak of the parent process. Elsewhere it is `ru_maxrss`, and
+    files count. Where the peak cannot be reset, it includes that of loading the model.
     """
 
     def __init__(self) -> None:
-        self.baseline = self._read("VmRSS")
+        self.baseline = self._read("VmRSS") - self._read("RssFile", 0)
 
     def reset(self) -> None:
         with contextlib.suppress(OSError):  # only Linux has this file, and some containers forbid writing to it
             _CLEAR_REFS.write_text("5")  # sets VmHWM to VmRSS
 
     def peaks(self) -> dict[str, int]:
-        return {"": self._read("VmHWM") - self.baseline}
+        return {"": self._read("VmHWM") - self._read("RssFile", 0) - self.baseline}
 
     @staticmethod
-    def _read(field: str) -> int:
+    def _read(field: str, otherwise: int | None = None) -> int:
+        """Bytes of `field` in /proc; where there is none, `otherwise`, or `ru_maxrss` if that is None."""
         if not _STATUS.exists():
             unit = 1 if sys.platform == "darwin" else 1024
-            return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if otherwise is None else otherwise
         lines = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
         return 1024 * int(lines[field].removesuffix("kB"))
 

@@ -10,7 +10,7 @@ from transformers import PreTrainedConfig
 from stages.benchmark.arms import ARMS, MERGE_TOLERANCE, load_arms, merge_difference
 from stages.benchmark.latency import THROUGHPUT_ROUNDS, measure_latency, measure_throughput
 from stages.benchmark.lengths import check_lengths, longest_input
-from stages.benchmark.peak import measure_peak
+from stages.benchmark.peak import peaks_measured
 from stages.benchmark.protocol import busy_note, fix_threads
 from stages.benchmark.results import arm_timing, write_latency, write_timing
 from stages.benchmark.statistics import median, significant
@@ -22,7 +22,7 @@ from stages.classifier.saving import weights_sha256
 from stages.classifier.splits import column, load_labels, load_split, load_tokenizer, make_collator
 from stages.memory.batching import Batching
 from stages.memory.inputs import RandomInputs
-from stages.memory.predict import MIB, memory_metrics, predict_training_memory
+from stages.memory.predict import MIB, MemoryPredictor, memory_metrics
 from stages.memory.recompute import recompute_activations
 from stages.methods.checkpoint import checkpoint_bytes
 from stages.methods.method import build
@@ -51,10 +51,12 @@ def main() -> None:
     trained_length = min(params.data.max_length, longest)
     inputs = RandomInputs(config.vocab_size, len(labels), params.seed, device)
 
-    models = trained_models(params, labels, device)
     batching = compared_batching(params)
-    merged = {"lora_merged": compare_merged(arms, inputs, params)}
-    write_json(METRICS / "memory.json", count_memory(models, batching, inputs, trained_length) | merged)
+    with peaks_measured(params, labels, batching, trained_length, device) as measured_peaks:  # beside what needs no clock
+        models = trained_models(params, labels, device)
+        merged = {"lora_merged": compare_merged(arms, inputs, params)}
+        write_json(METRICS / "memory.json", count_memory(models, batching, inputs, trained_length) | merged)
+        peaks = measured_peaks()
 
     latencies, load = measure_latency(arms, inputs, params.benchmark)
     if note := busy_note(load, torch.get_num_threads()):
@@ -62,7 +64,7 @@ def main() -> None:
     throughput = measure_throughput(arms, load_split("test"), make_collator(load_tokenizer()), params.evaluate.batch_size)
     del arms
     typical = ceil(median(column(load_split("train"), "length")))
-    training = measure_training(params, labels, models, batching, inputs, typical, trained_length)
+    training = measure_training(params, models, batching, inputs, typical, peaks)
     conditions = {
         "machine": describe_machine(device) | {"load_average": round(load, 2)},
         "base_model_sha256": weights_sha256(BASE_MODEL),
@@ -112,8 +114,10 @@ def count_memory(models: Mapping[str, nn.Module], batching: Batching, inputs: Ra
     """Return parameters, checkpoint size and predicted training memory by method, for micro-batches of `length` tokens."""
     memory, size, accumulate = {}, batching.micro_batch_size, batching.accumulation_steps > 1
     for method, model in models.items():
-        predictions = predict_training_memory(model, inputs, (*MICRO_BATCH_SIZES, size), length, accumulate)
-        with_awp = predict_training_memory(model, inputs, (size,), length, accumulate, awp=True)[size]
+        with MemoryPredictor(model, inputs, length) as predictor:
+            sizes = sorted({*MICRO_BATCH_SIZES, size})
+            predictions = {some: predictor.predict(some, accumulate) for some in sizes}
+            with_awp = predictor.predict(size, accumulate, awp=True)
         memory[method] = {
             "trainable_parameters": count_parameters(model).trainable,
             "checkpoint_bytes": checkpoint_bytes(MODELS / method),
@@ -129,15 +133,13 @@ def count_memory(models: Mapping[str, nn.Module], batching: Batching, inputs: Ra
 
 def measure_training(
     params: Params,
-    labels: list[str],
     models: Mapping[str, nn.Module],
     batching: Batching,
     inputs: RandomInputs,
     typical: int,
-    longest: int,
+    peaks: Mapping[str, Mapping[str, float]],
 ) -> dict[str, dict[str, float]]:
-    """Return by method the time of a training step on texts of `typical` tokens, and its peak memory with `longest` tokens."""
-    peaks = {method: measure_peak(method, params, labels, batching, longest, inputs.device) for method in METHODS}
+    """Return by method the time of a training step on texts of `typical` tokens, with the measured `peaks`."""
     if params.train.acceleration:
         for model in models.values():
             accelerate_training(model)

@@ -89,7 +89,7 @@ def _row(case: tuple, size: int | None, memory: PredictedMemory, params: Params)
     cut = (size, params.train.batch_size // size) if size else (0, 0)
     own = {"full": "", "lora": f"rank {params.peft.rank}", "adapter": f"bottleneck {params.peft.bottleneck}"}
     mib = (round(part / MIB, 1) for part in parts)
-    return Row(*case, *cut, params.train.memory_budget_gib, RESERVE_MIB, *mib, own[case[1]])
+    return Row._make((*case, *cut, params.train.memory_budget_gib, RESERVE_MIB, *mib, own[case[1]]))
 
 
 def write_plan(path: Path, rows: Iterable[Row]) -> None:

@@ -7,11 +7,14 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
 
 from stages.benchmark import peak
-from stages.benchmark.peak import measure_peak
+from stages.benchmark.peak import peaks_measured
 from stages.memory.batching import Batching
 from stages.project.errors import UserError
+from stages.project.schema import METHODS
 from tests.imports import ROOT
 
 MIB = 2**20
@@ -43,11 +46,18 @@ def test_reset_forgets_the_peak_before():
     assert peak_in_a_new_process("meter.reset()") < 32 * MIB
 
 
+def measure(params) -> dict[str, dict[str, float]]:
+    with peaks_measured(params, ["negative", "positive"], Batching(2, 2), 8, CPU) as wait:
+        return wait()
+
+
 @pytest.mark.slow
-def test_a_new_process_reports_both_kinds_of_step(project, params):
-    peaks = measure_peak("lora", params, ["negative", "positive"], Batching(2, 2), 8, CPU)
-    assert list(peaks) == ["peak_mib", "peak_awp_mib"]
-    assert all(0 < value < 500 for value in peaks.values())
+def test_new_processes_report_both_kinds_of_step(project, params):
+    peaks = measure(params)
+    assert list(peaks) == list(METHODS)
+    for numbers in peaks.values():
+        assert list(numbers) == ["peak_mib", "peak_awp_mib"]
+        assert all(0 < value < 500 for value in numbers.values())
 
 
 def kill_yourself(*_) -> None:
@@ -58,7 +68,18 @@ def kill_yourself(*_) -> None:
 def test_a_killed_process_is_a_user_error(monkeypatch, params):
     monkeypatch.setattr(peak, "_peak_of_steps", kill_yourself)
     with pytest.raises(UserError, match=r"lower train\.micro_batch_size"):
-        measure_peak("full", params, ["negative", "positive"], Batching(2, 2), 8, CPU)
+        measure(params)
+
+
+@linux_only
+def test_frozen_weights_count_although_they_come_from_a_file(tmp_path):
+    """A loaded weight is a page of its file until it is written; on a device that trains it takes memory like any other."""
+    save_file({"weight": torch.ones(1024, 1024)}, tmp_path / "w.safetensors")
+    model = nn.Linear(1024, 1024, bias=False)
+    model.load_state_dict(load_file(tmp_path / "w.safetensors"), assign=True)
+    address = model.weight.data_ptr()
+    peak._leave_the_file(model)
+    assert model.weight.data_ptr() != address and torch.equal(model.weight, torch.ones(1024, 1024))
 
 
 def test_the_environment_is_as_before(monkeypatch):
