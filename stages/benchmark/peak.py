@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -48,17 +49,19 @@ def peaks_measured(
     Raises:
         UserError: by the yielded function; a process was killed, most likely because memory ran out.
     """
-    case = (params, labels, batching, length, device, torch.get_num_threads())
     with _environment(MALLOC_MMAP_THRESHOLD_=_MMAP_THRESHOLD), ThreadPoolExecutor(1) as thread:
-        yield thread.submit(lambda: {method: _in_new_process(method, *case) for method in METHODS}).result
+        measure = partial(_in_new_process, params, labels, batching, length, device, torch.get_num_threads())
+        yield thread.submit(lambda: {method: measure(method) for method in METHODS}).result
 
 
-def _in_new_process(method: str, params: Params, labels: list[str], batching: Batching, length: int, *rest) -> dict[str, float]:
+def _in_new_process(
+    params: Params, labels: list[str], batching: Batching, length: int, device: torch.device, threads: int, method: str
+) -> dict[str, float]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(1, context) as executor:
         try:
-            return executor.submit(_peak_of_steps, method, params, labels, batching, length, *rest).result()
+            return executor.submit(_peak_of_steps, method, params, labels, batching, length, device, threads).result()
         except BrokenProcessPool:
             raise UserError(
                 f"benchmark: the process measuring the memory of {method!r} was killed, most likely out of memory, at "
