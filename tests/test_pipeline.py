@@ -48,7 +48,7 @@ def test_one_knob_reruns_what_depends_on_it_and_turning_it_back_trains_nothing(p
     before = weights(project, "lora")
     output = project.run("dvc", "exp", "run", "-S", "peft.rank=4")
     assert ran(output) == ["train_lora", "evaluate", "benchmark", "plan", "report"]
-    assert skipped(output) == ["fetch", "prepare", "train_full", "train_adapter"]
+    assert skipped(output) == ["fetch", "prepare", "train_full", "train_adapter", "plan_published"]
     body = project.json("metrics/details/lora.json")["trainable_body_parameters"]
     assert body == 2 * 4 * 4 * (32 + 32)  # layers, projections, rank, in + out
 
@@ -58,7 +58,7 @@ def test_one_knob_reruns_what_depends_on_it_and_turning_it_back_trains_nothing(p
         "dvc", "metrics", "show", *(f"metrics/timing/{arm}.json" for arm in ("full", "lora_merged"))
     )
     diff = project.run("dvc", "metrics", "diff")
-    assert "trainable_body_parameters" in diff and str(body) in diff
+    assert "trainable" in diff and str(project.json("metrics/lora.json")["trainable"]) in diff
 
     output = project.run("dvc", "exp", "run", "-S", "peft.rank=2")
     assert "Stage 'train_lora' is cached - skipping run, checking out outputs" in output
@@ -88,7 +88,7 @@ def test_a_comment_makes_only_the_stages_stale_that_read_the_file(project, file,
 
 
 def test_the_lock_file_can_be_read(project):
-    assert len((project.folder / "dvc.lock").read_text().splitlines()) <= 900
+    assert len((project.folder / "dvc.lock").read_text().splitlines()) <= 1050
 
 
 def test_choosing_the_headline_trains_nothing(project):
@@ -96,7 +96,7 @@ def test_choosing_the_headline_trains_nothing(project):
         output = project.run("dvc", "exp", "run", "-n", method, "-S", f"report.method={method}")
         assert ran(output) in ([], ["report"])
     diff = project.run("dvc", "metrics", "diff", "full", "lora", "--targets", "metrics/headline.json")
-    assert "trainable_parameters" in diff and "checkpoint_mib" in diff
+    assert "trainable" in diff and "size_mib" in diff
     project.run("git", "checkout", "--quiet", ".")
     project.run("dvc", "checkout", "--quiet")
 
