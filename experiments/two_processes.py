@@ -72,7 +72,8 @@ def lay_out(folder: Path, params: Params, seed: int, rows: int, launcher: str) -
     content["train"]["launcher"] = launcher
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
     shutil.copy(ROOT / "dvc.yaml", folder)
-    (folder / "stages").symlink_to(ROOT / "stages")
+    for package in ("stages", "peft_extras"):
+        (folder / package).symlink_to(ROOT / package)
     (folder / BASE_MODEL).parent.mkdir(parents=True)
     (folder / BASE_MODEL).symlink_to(ROOT / BASE_MODEL)
     (folder / PROCESSED).mkdir(parents=True)

@@ -1,9 +1,10 @@
-"""Which modules of `stages` a module imports, directly or not, read from the source without running it."""
+"""Which modules of our own a module imports, directly or not, read from the source without running it."""
 
 import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("stages", "peft_extras")  # whose code the pipeline runs
 
 
 def module_file(name: str) -> Path | None:
@@ -16,7 +17,7 @@ def module_file(name: str) -> Path | None:
 
 
 def direct_imports(path: Path) -> set[Path]:
-    """Files of `stages` that the file at `path` imports, with the packages that contain them."""
+    """Files of our packages that the file at `path` imports, with the packages that contain them."""
     names = set()
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -24,11 +25,11 @@ def direct_imports(path: Path) -> set[Path]:
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     parents = {".".join(name.split(".")[:i]) for name in names for i in range(1, name.count(".") + 2)}
-    return {file for name in parents if name.split(".")[0] == "stages" and (file := module_file(name))}
+    return {file for name in parents if name.split(".")[0] in PACKAGES and (file := module_file(name))}
 
 
 def import_closure(module: str) -> set[str]:
-    """Files of `stages` that running `python -m module` reads; empty `__init__` files are left out."""
+    """Files of our packages that running `python -m module` reads; empty `__init__` files are left out."""
     found, todo = set(), {module_file(module)}
     while todo:
         path = todo.pop()

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from peft_extras.awp import AdversarialWeightPerturbation
 from stages.benchmark.protocol import median_milliseconds, synchronizer, time_interleaved
 from stages.memory.batching import Batching
 from stages.memory.inputs import RandomInputs
 from stages.memory.step import make_optimizer, micro_batch_loss
-from stages.regularization.awp import AdversarialWeightPerturbation
 
 STEP_REPEATS = 6  # rounds; three methods, each plain and with AWP, are six calls: each is once in every position
 STEP_WARMUP = 1

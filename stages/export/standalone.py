@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1] / "methods" / "bottleneck"
+PACKAGE = Path(__file__).parents[2] / "peft_extras" / "bottleneck"
 FILES = ("config.py", "layer.py", "model.py", "__init__.py")  # each uses names of those before it
 HEADER = '''"""Bottleneck adapters for PEFT, in one file: import it, and PeftModel.from_pretrained loads the adapter beside it.
 
@@ -26,4 +26,4 @@ def standalone_module(package: Path = PACKAGE, files: tuple[str, ...] = FILES) -
 
 def _is_own(node: ast.Import | ast.ImportFrom) -> bool:
     names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
-    return any(name.split(".")[0] == "stages" for name in names)
+    return any(name.split(".")[0] in ("stages", "peft_extras") for name in names)

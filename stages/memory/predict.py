@@ -13,9 +13,9 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
 
+from peft_extras.awp import AdversarialWeightPerturbation, Move
 from stages.memory.inputs import RandomInputs
 from stages.memory.step import make_optimizer, micro_batch_loss
-from stages.regularization.awp import AdversarialWeightPerturbation, Move
 
 MIB = 2**20
 SHORTEST = 3  # tokens of the pass that only creates gradients and optimizer state

@@ -7,9 +7,9 @@ down: C -> bottleneck and up: bottleneck -> C are trained, the encoder itself is
 from peft import PeftModel, TaskType, get_peft_model
 from transformers import PreTrainedModel
 
+from peft_extras.bottleneck import BottleneckConfig
 from stages.classifier.families import family_of, modules_to_save
 from stages.classifier.quiet import quiet_libraries
-from stages.methods.bottleneck import BottleneckConfig
 from stages.project.schema import Params
 
 NAME = "adapter"

@@ -8,7 +8,7 @@ from peft.utils import get_peft_model_state_dict
 from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel
 
-import stages.methods.bottleneck  # noqa: F401  (registers the adapter with PEFT)
+import peft_extras.bottleneck  # noqa: F401  (registers the adapter with PEFT)
 from stages.classifier.config import read_config
 from stages.classifier.faster.apply import accelerate
 from stages.classifier.loading import load_base_model, load_classifier

@@ -20,6 +20,7 @@ from stages.project.processes import process_count
 from stages.project.revision import revision_of
 from stages.project.schema import Params
 
+CODE = ("stages/", "peft_extras/")  # how the paths of our own code begin
 # what computes, draws random numbers, or decides the order of operations
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "tokenizers", "numpy", "safetensors")
 
@@ -68,7 +69,7 @@ def provenance(stage: str, params: Params) -> Provenance:
     and uncommitted are None, and history says why.
     """
     inputs = stage_inputs(stage, params)
-    code = ["requirements.txt", *(name for name in inputs if name.startswith("stages/"))]
+    code = ["requirements.txt", *(name for name in inputs if name.startswith(CODE))]
     found = revision_of(code, [*code, str(PARAMS), str(PIPELINE)])
     return {"revision": found.commit, "history": found.history, "uncommitted": found.uncommitted, "inputs": inputs}
 

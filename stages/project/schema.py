@@ -161,6 +161,8 @@ class TrainParams(Section):
     memory_budget_gib: Positive
     gradient_checkpointing: bool
     acceleration: bool
+    precision: Literal["fp32", "bf16", "fp16"]
+    frozen_dtype: Literal["same", "bf16", "fp16", "nf4"]
     class_weights: Literal["none", "balanced"]
     epochs: Count
     patience: Count
@@ -184,12 +186,22 @@ class PeftParams(Section):
     rank: Count
     alpha: Positive
     dropout: Annotated[Number, Field(ge=0, lt=1)]
+    target: Literal["attention", "feed_forward", "all"]
+    use_rslora: bool
+    use_dora: bool
+    init: Literal["default", "gaussian", "orthogonal", "pissa", "olora"]
+    adapter: Literal["pfeiffer", "houlsby", "parallel"]
     bottleneck: Count
+    scaling: Positive
 
 
 class AwpParams(Section):
     enabled: bool
     epsilon: Positive
+    target: Literal["trainable", "all"]
+    embeddings: Literal["tensor", "rows", "exclude"]
+    box: Positive | None
+    step: Positive
     window_start: Fraction
     window_end: Fraction
 
@@ -209,6 +221,8 @@ class MixoutParams(Section):
 
 class EvaluateParams(Section):
     batch_size: Count
+    precision: Literal["fp32", "bf16", "fp16"]
+    calibration_bins: Annotated[int, Field(ge=2)]
     bootstrap_samples: Annotated[int, Field(ge=100)]
     confidence: Annotated[Number, Field(gt=0, lt=1)]
 

@@ -7,6 +7,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 from transformers import PreTrainedTokenizerBase
 
+from peft_extras.awp import PerturbationLog
 from stages.classifier.counting import ParameterCounts
 from stages.classifier.inference import predict_logits
 from stages.classifier.saving import save_checkpoint
@@ -15,7 +16,6 @@ from stages.project.files import write_json
 from stages.project.paths import LEARNING_CURVES, MODELS, TRAINING_METRICS
 from stages.project.provenance import Provenance, write_provenance
 from stages.project.schema import Params
-from stages.regularization.awp import PerturbationLog
 from stages.training.early_stopping import EarlyStopping
 from stages.training.history import History
 from stages.training.trainer import FineTuningTrainer

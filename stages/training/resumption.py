@@ -11,9 +11,9 @@ import torch
 from accelerate.utils import broadcast
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from peft_extras.awp import PerturbationLog
 from stages.project.errors import UserError
 from stages.project.running import Clock
-from stages.regularization.awp import PerturbationLog
 from stages.training.early_stopping import EarlyStopping
 from stages.training.history import EpochRow, History
 from stages.training.save_point import Saved, SavePoint

@@ -9,6 +9,7 @@ from torch import nn
 from transformers import EvalPrediction, PreTrainedConfig, PreTrainedTokenizerBase
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
+from peft_extras.mixout import apply_mixout
 from stages.classifier.counting import count_parameters, head_modules
 from stages.classifier.faster.apply import accelerate_training
 from stages.classifier.scores import classification_scores
@@ -21,7 +22,6 @@ from stages.project.parameters import load_params
 from stages.project.processes import is_main_process, process_index
 from stages.project.provenance import provenance
 from stages.project.schema import Params
-from stages.regularization.mixout import apply_mixout
 from stages.training.arguments import check_accelerator, training_arguments
 from stages.training.divergence import Divergence, explained
 from stages.training.early_stopping import EarlyStopping

@@ -11,10 +11,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainingArguments
 
+from peft_extras.awp import AdversarialWeightPerturbation
 from stages.classifier.splits import column
 from stages.methods.method import Model
 from stages.project.schema import AwpParams
-from stages.regularization.awp import AdversarialWeightPerturbation
 from stages.training.divergence import Divergence, unusual
 from stages.training.sampler import LengthGroupedSampler
 

@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertTokenizerFast
 
+from peft_extras.mixout import apply_mixout
 from stages.classifier.counting import count_parameters, head_modules
 from stages.classifier.saving import BASE_RECORD, save_checkpoint
 from stages.methods.checkpoint import load_checkpoint
 from stages.methods.method import build
 from stages.methods.registry import method_of
 from stages.project.schema import METHODS
-from stages.regularization.mixout import apply_mixout
 from tests.refusals import refused
 
 LABELS = ["negative", "positive"]

@@ -12,16 +12,16 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import BertTokenizerFast
 
+from peft_extras.bottleneck import BottleneckLayer
+from peft_extras.bottleneck.model import PREFIX
+from peft_extras.mixout import MixoutLinear, apply_mixout
 from stages.classifier.counting import count_parameters, head_modules
 from stages.classifier.families import FAMILIES
 from stages.classifier.faster.apply import accelerate
 from stages.classifier.loading import load_base_model
 from stages.classifier.saving import save_checkpoint
-from stages.methods.bottleneck import BottleneckLayer
-from stages.methods.bottleneck.model import PREFIX
 from stages.methods.registry import method_of
 from stages.project.schema import METHODS
-from stages.regularization.mixout import MixoutLinear, apply_mixout
 from tests.imports import ROOT
 from tests.methods.tiny_models import LAYERS, TINY, WIDTH, of_class, padded_batch, shake, tiny_classifier, tiny_config
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification
 
+from peft_extras.awp import AdversarialWeightPerturbation
 from stages.classifier.families import family_of
 from stages.classifier.faster.apply import accelerate, accelerate_training
 from stages.classifier.faster.attention import NAME, SHORT
@@ -15,7 +16,6 @@ from stages.memory.inputs import RandomInputs
 from stages.memory.predict import predict_training_memory
 from stages.methods.registry import method_of
 from stages.project.schema import METHODS
-from stages.regularization.awp import AdversarialWeightPerturbation
 from tests.methods.tiny_models import CLASSES, TINY, VOCABULARY, of_class, padded_batch, shake, tiny_classifier, tiny_config
 
 every_family = pytest.mark.parametrize("name", TINY)

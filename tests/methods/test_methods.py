@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
+from peft_extras.mixout import MixoutLinear, apply_mixout
 from stages.classifier.counting import count_parameters, head_modules
 from stages.classifier.faster.dropout import CpuDropout
 from stages.classifier.saving import BASE_RECORD, save_checkpoint
@@ -15,7 +16,6 @@ from stages.methods.method import build
 from stages.methods.registry import method_of
 from stages.project.errors import UserError
 from stages.project.schema import METHODS
-from stages.regularization.mixout import MixoutLinear, apply_mixout
 
 LABELS = ["negative", "positive"]
 

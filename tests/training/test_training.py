@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from peft_extras.mixout import apply_mixout
 from stages.classifier.counting import head_modules
 from stages.classifier.inference import predict_logits
 from stages.classifier.scores import classification_scores
@@ -16,7 +17,6 @@ from stages.methods.checkpoint import load_checkpoint
 from stages.methods.method import build
 from stages.methods.registry import method_of
 from stages.project.schema import METHODS
-from stages.regularization.mixout import apply_mixout
 from stages.training.run import make_trainer, train
 from tests.training.tiny import LABELS, SMALL, results, write_params
 

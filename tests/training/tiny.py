@@ -11,7 +11,7 @@ from transformers import BertTokenizerFast
 
 from stages.project.paths import DURATIONS
 from stages.project.schema import METHODS, Params
-from tests.imports import ROOT
+from tests.imports import PACKAGES, ROOT
 
 LABELS = ["negative", "positive"]
 SMALL = {"epochs": 2, "batch_size": 8, "micro_batch_size": 4, "eval_batch_size": 8}
@@ -45,7 +45,8 @@ def prepare(folder: Path, rows: int = 32) -> None:
     write_split(folder / "data/processed/train.arrow", rows, seed=1)
     write_split(folder / "data/processed/validation.arrow", 12, seed=2)
     shutil.copy(ROOT / "dvc.yaml", folder)
-    (folder / "stages").symlink_to(ROOT / "stages")
+    for package in PACKAGES:
+        (folder / package).symlink_to(ROOT / package)
 
 
 def write_params(folder: Path, params: Params, awp: bool = True, **train) -> None:

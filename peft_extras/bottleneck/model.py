@@ -5,8 +5,8 @@ from peft import PeftConfig
 from peft.tuners.tuners_utils import BaseTuner
 from torch import nn
 
-from stages.methods.bottleneck.config import BottleneckConfig
-from stages.methods.bottleneck.layer import BottleneckLayer
+from peft_extras.bottleneck.config import BottleneckConfig
+from peft_extras.bottleneck.layer import BottleneckLayer
 
 # No module name of a base model may contain it: PEFT finds a tuner's weights by it (MobileBERT, for one, has modules named
 # `bottleneck`).

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from stages.regularization.awp import AdversarialWeightPerturbation
+from peft_extras.awp import AdversarialWeightPerturbation
 from stages.training.trainer import in_window
 
 

@@ -10,9 +10,9 @@ from peft import PeftConfig
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTuner
 
-from stages.methods.bottleneck.config import PEFT_TYPE, BottleneckConfig
-from stages.methods.bottleneck.layer import BottleneckLayer
-from stages.methods.bottleneck.model import PREFIX, BottleneckModel
+from peft_extras.bottleneck.config import PEFT_TYPE, BottleneckConfig
+from peft_extras.bottleneck.layer import BottleneckLayer
+from peft_extras.bottleneck.model import PREFIX, BottleneckModel
 
 # `peft.utils.register_peft_method` accepts only names in PEFT's own PeftType enumeration, which cannot be
 # extended; the tables that it fills accept plain strings as keys.

@@ -6,7 +6,7 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
-from stages.methods.bottleneck.config import BottleneckConfig
+from peft_extras.bottleneck.config import BottleneckConfig
 
 
 class BottleneckLayer(nn.Module, BaseTunerLayer):

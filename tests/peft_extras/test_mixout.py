@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from stages.regularization.mixout import MixoutLinear, apply_mixout
+from peft_extras.mixout import MixoutLinear, apply_mixout
 
 
 def moved_layer(p: float) -> MixoutLinear:
