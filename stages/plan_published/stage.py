@@ -19,7 +19,18 @@ from stages.project.schema import METHODS, Params, PeftParams
 
 # fixed, so that an experiment with other values does not predict all this anew; the table says them
 CLASSES = 2
-PEFT = PeftParams(rank=8, alpha=16, dropout=0, bottleneck=64)
+PEFT = PeftParams(
+    rank=8,
+    alpha=16,
+    dropout=0,
+    target="attention",
+    use_rslora=False,
+    use_dora=False,
+    init="default",
+    adapter="pfeiffer",
+    bottleneck=64,
+    scaling=4,
+)
 
 
 def main() -> None:
