@@ -31,9 +31,12 @@ def attention(
     Shapes: query, key, value (B, H, T, C / H); attention_mask (B, 1, T, T), which is added (0 or the lowest float), or None.
     Returns (B, T, H, C / H), and None for the weights.
     """
+    if attention_mask is not None and attention_mask.dtype != query.dtype:  # under autocast; a lower one would round it to -inf
+        attention_mask = attention_mask.clamp(min=torch.finfo(query.dtype).min)
     if query.device.type != "cpu" or not (dropout or query.shape[2] <= SHORT):
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **others)
     scores = torch.matmul(query * (query.shape[-1] ** -0.5 if scaling is None else scaling), key.transpose(2, 3))
+    scores = scores.float()  # a softmax in a lower precision loses what distinguishes the smaller weights
     if attention_mask is not None:
         scores += attention_mask
     weights = scores.softmax(dim=-1)
