@@ -18,10 +18,11 @@ LEARNING = [
     *(f"f1_minus_{baseline}{end}" for baseline in ("majority", "stratified") for end in ("", "_low", "_high")),
     *("classes", "classes_predicted", "never_predicted", "learned", "f1_by_class"),
 ]
+CALIBRATION = ["nll", "brier", "ece", "ece_bins"]
 TWO_CLASSES = ["positive_class", "f1_positive", "roc_auc", "average_precision"]
 
 
 def detail_keys(*transfer: str, classes: int = 2) -> list[str]:
     """All keys of the details, with one for each transfer set."""
     more = TWO_CLASSES if classes == 2 else []
-    return [*QUALITY, *(f"transfer_{name}_f1" for name in transfer), *COSTS, *LEARNING, *more]
+    return [*QUALITY, *(f"transfer_{name}_f1" for name in transfer), *COSTS, *LEARNING, *more, *CALIBRATION]

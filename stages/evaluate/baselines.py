@@ -14,7 +14,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from stages.classifier.splits import column
 
@@ -26,28 +26,46 @@ _MOST_ROWS_TIMES_CLASSES = 1_000_000  # the cost of an iteration of logistic reg
 
 @dataclass(frozen=True)
 class Baseline:
-    """The classes (N,) that a baseline predicts for the N test texts, and on how many rows it was trained."""
+    """The classes (N,) that a baseline predicts for the N test texts, and on how many rows it was trained.
+
+    Attributes:
+        probabilities: of each class, (N, K); None for one that draws classes, whose probabilities say nothing of it.
+    """
 
     predictions: np.ndarray
     training_rows: int
+    probabilities: np.ndarray | None = None
 
 
 def make_baselines(train: Dataset, test: Dataset, seed: int) -> dict[str, Baseline]:
     """Return three baselines by name.
 
-    majority: the most frequent class of `train`, always. stratified: each class at random, with its frequency in `train`,
-    drawn with `seed`. tfidf: logistic regression on TF-IDF weights of single words (and of single CJK characters, marks and
-    emoji), with scikit-learn's default settings otherwise. It reads whole texts, not only their first tokens, and is trained
-    on all rows of `train` or, where that would take long, on a random sample of them.
+    majority: the most frequent class of `train`, always, with the frequencies there as its probabilities. stratified: each
+    class at random, with its frequency in `train`, drawn with `seed`. tfidf: logistic regression on TF-IDF weights of single
+    words (and of single CJK characters, marks and emoji), with scikit-learn's default settings otherwise. It reads whole
+    texts, not only their first tokens, and is trained on all rows of `train` or, where that would take long, on a random
+    sample of them.
     """
     labels, nothing = column(train, "label"), np.zeros((len(test), 1))
     baselines = {}
-    for name, strategy in {"majority": "most_frequent", "stratified": "stratified"}.items():
+    classes = int(max(labels.max(), column(test, "label").max())) + 1
+    for name, strategy in {"majority": "prior", "stratified": "stratified"}.items():
         dummy = DummyClassifier(strategy=strategy, random_state=seed).fit(np.zeros((len(train), 1)), labels)
-        baselines[name] = Baseline(dummy.predict(nothing), len(train))
+        probabilities = _of_all_classes(dummy, dummy.predict_proba(nothing), classes) if name == "majority" else None
+        baselines[name] = Baseline(dummy.predict(nothing), len(train), probabilities)
     sample = _sample(labels, seed)
-    baselines["tfidf"] = Baseline(_tfidf(train.select(sample), labels[sample], test), len(sample))
+    model = _tfidf(train.select(sample), labels[sample])
+    found = model.predict_proba(_texts(test))
+    predictions = model.classes_[found.argmax(axis=1)]
+    baselines["tfidf"] = Baseline(predictions, len(sample), _of_all_classes(model, found, classes))
     return baselines
+
+
+def _of_all_classes(model: Pipeline | DummyClassifier, probabilities: np.ndarray, classes: int) -> np.ndarray:
+    """Return probabilities (N, classes), with 0 for classes that `model` was not trained on."""
+    found = np.zeros((len(probabilities), classes))
+    found[:, model.classes_] = probabilities
+    return found
 
 
 def _sample(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -64,12 +82,12 @@ def _sample(labels: np.ndarray, seed: int) -> np.ndarray:
     return np.sort(np.concatenate([order[first], np.delete(order, first)])[:most])
 
 
-def _tfidf(train: Dataset, labels: np.ndarray, test: Dataset) -> np.ndarray:
+def _tfidf(train: Dataset, labels: np.ndarray) -> Pipeline:
     model = make_pipeline(TfidfVectorizer(token_pattern=_TOKEN), LogisticRegression())
     with warnings.catch_warnings():  # a few more iterations would not move a baseline
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(_texts(train), labels)
-    return model.predict(_texts(test))
+    return model
 
 
 def _texts(rows: Dataset) -> Iterator[str]:

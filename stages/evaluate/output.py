@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
+from stages.evaluate.calibration import reliability_bins
 from stages.evaluate.class_figures import confusion_figure, f1_by_class_figure
 from stages.evaluate.figures import learning_curves_figure, tradeoff_figure
+from stages.evaluate.reliability import COLUMNS, reliability_figure
 from stages.evaluate.results import Predicted, Setting, baseline_scores, headline, method_details
 from stages.evaluate.tables import WIDTH, confusion_text, positive_class_text, report_text, summary_text
 from stages.evaluate.warning import warning_text
@@ -45,6 +47,7 @@ def write_evaluation(
     baselines = {name: baseline_scores(test.labels, baseline, setting) for name, baseline in setting.baselines.items()}
     write_json(METRICS / "baseline.json", baselines)
     _write_figures(details, np.bincount(test.labels, minlength=len(setting.class_names)), setting, curves)
+    _write_reliability(test, setting)
     confidence = setting.bootstrap.confidence
     first, last = warning_text(details, baselines, confidence, WIDTH), summary_text(details, baselines, confidence)
     return "\n\n".join(filter(None, [first, *matrices, positive_class_text(details), last]))
@@ -61,6 +64,17 @@ def _write_figures(
     save_figure(f1_by_class_figure(f1, of_class, setting.class_names), PLOTS / "f1_by_class.png")
     best_epochs = {method: d["best_epoch"] for method, d in details.items()}
     save_figure(learning_curves_figure(curves, best_epochs), PLOTS / "learning_curves.png")
+
+
+def _write_reliability(test: Predicted, setting: Setting) -> None:
+    """Write accuracy by confidence, as a table with a row per method and bin that has texts, and as a picture."""
+    count = setting.calibration_bins
+    bins = {
+        method: reliability_bins(test.labels, p, count, setting.bootstrap.confidence) for method, p in test.probabilities.items()
+    }
+    rows = [[method, *(round(value, 6) for value in b)] for method, found in bins.items() for b in found]
+    write_csv(PLOTS / "reliability.csv", COLUMNS, rows)
+    save_figure(reliability_figure(bins, 1 / count), PLOTS / "reliability.png")
 
 
 def _write_confusion(method: str, labels: np.ndarray, predictions: np.ndarray, class_names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from stages.classifier.scores import classification_scores
 from stages.evaluate.baselines import Baseline
+from stages.evaluate.calibration import calibration_scores
 from stages.evaluate.classes import class_metrics
 from stages.evaluate.intervals import Bootstrap, f1_difference_interval, f1_interval
 from stages.evaluate.mcnemar import mcnemar_p
@@ -42,11 +43,12 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Setting:
-    """What is the same for every method: the K class names, how intervals are computed, and the baselines."""
+    """What is the same for every method: the K class names, how intervals are computed, the baselines, bins of confidence."""
 
     class_names: Sequence[str]
     bootstrap: Bootstrap
     baselines: Mapping[str, Baseline]
+    calibration_bins: int
 
 
 def method_details(
@@ -63,7 +65,8 @@ def method_details(
     `f1_minus_full*` and `mcnemar_p` compare with full fine-tuning on the same texts (0, 0, 0 and 1 for full fine-tuning
     itself); `transfer_{name}_f1` is the macro F1 on each set in `transfer`; `f1_minus_majority*` and `f1_minus_stratified*`
     compare with baselines that know nothing of the texts; `learned` is true where both differences are above 0 with their
-    whole interval and no class of the test set is never predicted; the rest is in `stages.evaluate.classes`.
+    whole interval and no class of the test set is never predicted; `nll`, `brier` and `ece*` are explained in
+    `stages.evaluate.calibration`, the rest in `stages.evaluate.classes`.
 
     Raises:
         KeyError: `training` lacks one of the recorded numbers.
@@ -87,7 +90,8 @@ def method_details(
     of_classes = class_metrics(test.labels, test.by_method[method], test.probabilities[method], setting.class_names)
     details |= {key: of_classes.pop(key) for key in ("classes", "classes_predicted", "never_predicted")}
     details["learned"] = not shortcomings(details)
-    return details | of_classes
+    calibration = _rounded(calibration_scores(test.labels, test.probabilities[method], setting.calibration_bins))
+    return details | of_classes | calibration
 
 
 def headline(details: Mapping[str, Any]) -> dict[str, float]:
@@ -97,9 +101,15 @@ def headline(details: Mapping[str, Any]) -> dict[str, float]:
 
 
 def baseline_scores(labels: np.ndarray, baseline: Baseline, setting: Setting) -> dict[str, float]:
-    """Return what metrics/baseline.json holds of one baseline: its scores, and on how many rows it was trained."""
+    """Return what metrics/baseline.json holds of one baseline: its scores, and on how many rows it was trained.
+
+    Those of its probabilities follow where it has some.
+    """
     scores = _scores_with_interval(labels, baseline.predictions, len(setting.class_names), setting.bootstrap)
-    return {**_rounded(scores), "training_rows": baseline.training_rows}
+    values = {**_rounded(scores), "training_rows": baseline.training_rows}
+    if baseline.probabilities is None:
+        return values
+    return values | _rounded(calibration_scores(labels, baseline.probabilities, setting.calibration_bins))
 
 
 def _above_chance(labels: np.ndarray, predictions: np.ndarray, setting: Setting) -> dict[str, float]:

@@ -39,7 +39,7 @@ def main() -> None:
     shown = write_evaluation(
         test=predicted.pop("test"),
         transfer=predicted,
-        setting=Setting(class_names, bootstrap, baselines),
+        setting=Setting(class_names, bootstrap, baselines, params.evaluate.calibration_bins),
         training=training,
         checkpoint_bytes={method: checkpoint_bytes(MODELS / method) for method in METHODS},
         curves=curves,

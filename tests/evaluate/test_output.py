@@ -26,6 +26,8 @@ FILES = {
     *(f"metrics/details/{method}.json" for method in METHODS),
     "metrics/baseline.json",
     "plots/f1_by_class.png",
+    "plots/reliability.csv",
+    "plots/reliability.png",
     *(f"reports/{method}.txt" for method in METHODS),
     *(f"plots/confusion/{method}.{kind}" for method in METHODS for kind in ("csv", "png")),
     "plots/tradeoff.csv",
@@ -74,7 +76,7 @@ def evaluate(test: Predicted | None = None, transfer=("products", "tweets"), tra
     return write_evaluation(
         test=test,
         transfer={name: predicted(50, seed=place + 1) for place, name in enumerate(transfer)},
-        setting=Setting(names, Bootstrap(samples=500, confidence=0.95, seed=13), baselines(test.labels)),
+        setting=Setting(names, Bootstrap(samples=500, confidence=0.95, seed=13), baselines(test.labels), 10),
         training={m: training(n) for m, n in zip(METHODS, (22_000_000, 148_226, 298_370), strict=True)},
         checkpoint_bytes={"full": 3 * 2**20, "lora": 2**19, "adapter": 1_234_567},
         curves=dict.fromkeys(METHODS, curve),
