@@ -12,7 +12,7 @@ from stages.project.provenance import kept_records, stage_inputs
 from stages.project.revision import NOT_RECORDED, UNKNOWN
 from stages.project.schema import Params
 
-WHERE = ("package ", "machine ")  # the inputs that DVC does not compare
+WHERE = ("package ", "machine ", "environment ", "requirements.txt")  # the inputs that DVC does not compare
 
 
 def restore_record(stage: str, params: Params, output: Path) -> None:

@@ -4,25 +4,24 @@ import hashlib
 import json
 import platform
 from functools import reduce
-from importlib.metadata import version
 from pathlib import Path
 from typing import TypedDict
 
 import torch
 
-from stages.project.environment import PRECISION, recorded_environment
+from stages.project.environment import computed_in, recorded_environment
 from stages.project.errors import UserError
 from stages.project.files import content_hash, write_json
-from stages.project.machine import describe_machine, pick_device
+from stages.project.machine import cpu_identity, describe_machine, pick_device
+from stages.project.packages import package_versions
 from stages.project.paths import PARAMS, PIPELINE, PROVENANCE, SCRATCH, queued_from
 from stages.project.pipeline import parameter_keys, stage_definitions
 from stages.project.processes import process_count
 from stages.project.revision import revision_of
 from stages.project.schema import Params
 
-CODE = ("stages/", "peft_extras/")  # how the paths of our own code begin
-# what computes, draws random numbers, or decides the order of operations
-PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets", "tokenizers", "numpy", "safetensors")
+CODE = ("stages", "peft_extras")  # how the paths of our own code begin
+REQUIREMENTS = Path("requirements.txt")
 
 
 class Provenance(TypedDict):
@@ -38,8 +37,9 @@ def stage_inputs(stage: str, params: Params) -> dict[str, str]:
     """Return a name and a value for each thing on which the bytes that `stage` writes depend.
 
     These are the parameters and files that dvc.yaml lists for the stage (a SHA-256 per file, and per folder over its files;
-    a test compares that list with the imports), the versions of the packages that compute, and the machine with its number
-    of threads: a different one may round differently.
+    a test compares that list with the imports), requirements.txt and the versions of the packages that this code can load
+    (`package_versions`), the machine with its number of threads, and the environment variables that may change how sums are
+    rounded (`recorded_environment`).
 
     Raises:
         UserError: there is no dvc.yaml, or it does not define the stage.
@@ -51,12 +51,14 @@ def stage_inputs(stage: str, params: Params) -> dict[str, str]:
     keys = parameter_keys(definition["params"])
     inputs = {f"parameter {key}": repr(reduce(getattr, key.split("."), params)) for key in keys}
     inputs |= {path: content_hash(Path(path)) for path in definition["deps"]}
-    inputs |= {f"package {name}": version(name) for name in PACKAGES}
+    code = [Path(path) for path in definition["deps"] if path.startswith(CODE)]
+    inputs |= {f"package {name}": version for name, version in package_versions(code).items()}
+    inputs |= {str(REQUIREMENTS): content_hash(REQUIREMENTS)}
     inputs |= {f"machine {key}": str(value) for key, value in describe_machine(pick_device()).items()}
-    inputs |= {"machine processes": str(process_count()), "machine precision": PRECISION}
+    inputs |= {"machine processes": str(process_count()), "machine precision": computed_in(stage, params)}
     inputs |= recorded_environment()
-    # which vector instructions the kernels use
-    return inputs | {"machine kernels": torch.backends.cpu.get_cpu_capability(), "machine libc": "-".join(platform.libc_ver())}
+    inputs |= {"machine processor": cpu_identity(), "machine libc": "-".join(platform.libc_ver())}
+    return inputs | {"machine kernels": torch.backends.cpu.get_cpu_capability()}  # which vector instructions PyTorch's own use
 
 
 def provenance(stage: str, params: Params) -> Provenance:
@@ -69,7 +71,7 @@ def provenance(stage: str, params: Params) -> Provenance:
     and uncommitted are None, and history says why.
     """
     inputs = stage_inputs(stage, params)
-    code = ["requirements.txt", *(name for name in inputs if name.startswith(CODE))]
+    code = [str(REQUIREMENTS), *(name for name in inputs if name.startswith(CODE))]
     found = revision_of(code, [*code, str(PARAMS), str(PIPELINE)])
     return {"revision": found.commit, "history": found.history, "uncommitted": found.uncommitted, "inputs": inputs}
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from stages.project.environment import recorded_environment, settle_environment
+from stages.project.environment import ROUNDING, recorded_environment, settle_environment
 from tests.imports import ROOT
 
 
@@ -58,3 +58,28 @@ def test_what_changes_rounding_only_is_recorded():
     environment = {"MKL_CBWR": "COMPATIBLE", "PATH": "/bin"}
     settle_environment(environment)
     assert recorded_environment(environment) == {"environment MKL_CBWR": "COMPATIBLE"}
+
+
+STEERING = (
+    *("MKL_CBWR", "MKL_DEBUG_CPU_TYPE", "MKL_DYNAMIC", "MKL_ENABLE_INSTRUCTIONS", "MKL_NUM_STRIPES", "MKL_DOMAIN_NUM_THREADS"),
+    *("MKL_DISABLE_FAST_MM", "MKL_NUM_THREADS", "ONEDNN_MAX_CPU_ISA", "ONEDNN_CPU_ISA_HINTS", "DNNL_MAX_CPU_ISA"),
+    *("KMP_DETERMINISTIC_REDUCTION", "KMP_FORCE_REDUCTION", "FBGEMM_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE"),
+    *("CUBLAS_WORKSPACE_CONFIG", "CUDNN_ATTENTION", "TORCH_MKLDNN_MATMUL_MIN_DIM", "TORCH_CUDNN_USE_HEURISTIC_MODE_B"),
+    *("TORCH_BLAS_PREFER_CUBLASLT", "TORCH_LINALG_PREFER_CUSOLVER", "PYTORCH_TUNABLEOP_ENABLED", *ROUNDING),
+)
+SPEAKING = (
+    *("MKL_VERBOSE", "MKL_VERBOSE_OUTPUT_FILE", "ONEDNN_VERBOSE", "ONEDNN_JIT_DUMP", "ONEDNN_JIT_PROFILE"),
+    *("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "DNNL_VERBOSE", "KMP_AFFINITY", "KMP_BLOCKTIME", "CUDNN_LOGINFO_DBG"),
+    *("TORCH_CUDNN_V8_API_DEBUG", "PYTORCH_TUNABLEOP_FILENAME", "TORCH_LOGS", "OMP_PLACES", "GOMP_SPINCOUNT", "HOME"),
+)
+
+
+@pytest.mark.parametrize("name", STEERING)
+def test_each_variable_that_steers_arithmetic_is_recorded_with_its_value(name):
+    assert recorded_environment({name: "1", "PATH": "/bin"}) == {f"environment {name}": "1"}
+    assert recorded_environment({name: "1"}) != recorded_environment({name: "2"}) != recorded_environment({})
+
+
+@pytest.mark.parametrize("name", SPEAKING)
+def test_what_only_prints_or_says_where_threads_and_files_are_is_not(name):
+    assert recorded_environment({name: "1"}) == {}

@@ -3,9 +3,13 @@
 import hashlib
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
+import torch
 
+from stages.project import packages
+from stages.project import provenance as records
 from stages.project.errors import UserError
 from stages.project.files import content_hash
 from stages.project.parameters import known_keys, load_params
@@ -128,3 +132,34 @@ def test_an_unknown_stage_or_no_pipeline_is_named(repository, project):
     (project / "dvc.yaml").unlink()
     with pytest.raises(UserError, match="run the command in the project's folder"):
         stage_inputs("train_full", load_params())
+
+
+def test_another_environment_package_requirement_or_number_of_threads_is_another_training(project, params, monkeypatch):
+    prepare(project)
+    write_params(project, params)
+    before = stage_inputs("train_lora", load_params())
+
+    def differing() -> set[str]:
+        after = stage_inputs("train_lora", load_params())
+        return {name for name in before | after if before.get(name) != after.get(name)}
+
+    with monkeypatch.context() as changed:
+        changed.setenv("MKL_CBWR", "COMPATIBLE")
+        changed.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+        assert differing() == {"environment MKL_CBWR", "environment ONEDNN_MAX_CPU_ISA"}
+    versions = packages._installed
+    for name in ("scikit-learn", "scipy", "pandas", "pyarrow", "tqdm"):
+        with monkeypatch.context() as changed:
+            changed.setattr(packages, "_installed", lambda asked: ("0", set()) if asked == name else versions(asked))  # noqa: B023
+            assert f"package {name}" in differing()
+    with monkeypatch.context() as changed:
+        changed.setattr(records, "cpu_identity", lambda: "cpu family 23")
+        assert differing() == {"machine processor"}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    assert differing() == {"machine threads"}
+    torch.set_num_threads(threads)
+    Path("requirements.txt").write_text("torch==0\n")
+    assert differing() == {"requirements.txt"}
+    Path("requirements.txt").unlink()
+    assert differing() == set()
