@@ -6,12 +6,16 @@ import numpy as np
 import torch
 from datasets import Dataset
 
+from stages.classifier.low_precision import in_precision
 from stages.classifier.splits import column
 
 
-def predict_logits(model: torch.nn.Module, dataset: Dataset, collator: Callable, batch_size: int) -> np.ndarray:
+def predict_logits(
+    model: torch.nn.Module, dataset: Dataset, collator: Callable, batch_size: int, precision: str = "fp32"
+) -> np.ndarray:
     """Return the logits (N, K) of the N rows of `dataset`, in the order of the rows, as float32 (see `sorted_logits`)."""
-    return sorted_logits(model, column(dataset, "length"), lambda index: dataset[index]["input_ids"], collator, batch_size)
+    lengths = column(dataset, "length")
+    return sorted_logits(model, lengths, lambda index: dataset[index]["input_ids"], collator, batch_size, precision)
 
 
 @torch.inference_mode()
@@ -21,6 +25,7 @@ def sorted_logits(
     token_ids: Callable[[int], list[int]],
     collator: Callable,
     batch_size: int,
+    precision: str = "fp32",
 ) -> np.ndarray:
     """Return the logits (N, K) of N texts, in the order given, as float32.
 
@@ -30,6 +35,7 @@ def sorted_logits(
     Args:
         lengths: tokens of each text, shape (N,).
         token_ids: a function from the position of a text to its token ids.
+        precision: of the forward pass, fp32, bf16 or fp16 (`autocast`).
 
     Raises:
         ValueError: there is no text.
@@ -38,10 +44,11 @@ def sorted_logits(
     device = next(model.parameters()).device
     order = np.argsort(-np.asarray(lengths), kind="stable")
     logits: np.ndarray | None = None
+    forward = in_precision(model, precision, device)
     for start in range(0, len(order), batch_size):
         indices = order[start : start + batch_size]
         batch = collator([{"input_ids": token_ids(index)} for index in indices.tolist()])
-        out = model(**{name: tensor.to(device) for name, tensor in batch.items()}).logits.float().cpu().numpy()
+        out = forward(**{name: tensor.to(device) for name, tensor in batch.items()}).logits.float().cpu().numpy()
         if logits is None:
             logits = np.empty((len(order), out.shape[1]), dtype=np.float32)
         logits[indices] = out

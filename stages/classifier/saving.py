@@ -7,6 +7,7 @@ from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from stages.classifier.low_precision import frozen_dtype_of
 from stages.classifier.quiet import quiet_libraries
 from stages.project.errors import UserError
 from stages.project.files import read_json, replaced_folder, sha256_of, write_json
@@ -24,7 +25,7 @@ def save_checkpoint(
 
     The folder is written beside its place and then moved there. A PEFT model saves only its own parameters and the head, and
     with them the model's configuration, which names the classes, and base_model.json, which identifies the base model by the
-    hash of its weights.
+    hash of its weights, and the precision in which training kept them, if it was a lower one.
 
     Args:
         max_length: number of tokens to which training truncated texts. It is saved as the tokenizer's `model_max_length`, so
@@ -43,7 +44,10 @@ def save_checkpoint(
                 encoder.config.save_pretrained(temporary)
                 (temporary / "README.md").unlink(missing_ok=True)  # PEFT's model card, which is a blank form
                 base = Path(model.active_peft_config.base_model_name_or_path)
-                write_json(temporary / BASE_RECORD, {"path": base.as_posix(), "weights_sha256": weights_sha256(base)})
+                record = {"path": base.as_posix(), "weights_sha256": weights_sha256(base)}
+                if (frozen := frozen_dtype_of(model)) != "same":
+                    record["frozen_dtype"] = frozen
+                write_json(temporary / BASE_RECORD, record)
             _truncating_to(tokenizer, max_length).save_pretrained(temporary)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{folder}: the model could not be saved: {error}; make room and run the stage again") from None

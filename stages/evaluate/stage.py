@@ -9,6 +9,7 @@ from scipy.special import softmax
 from tqdm import tqdm
 
 from stages.classifier.inference import predict_logits
+from stages.classifier.low_precision import check_precision
 from stages.classifier.splits import column, load_labels, load_split, load_tokenizer, load_transfer_names, make_collator
 from stages.evaluate.baselines import make_baselines
 from stages.evaluate.intervals import Bootstrap
@@ -27,6 +28,7 @@ from stages.project.schema import METHODS, Params
 
 def main() -> None:
     params = load_params()
+    check_precision(params.evaluate.precision, "evaluate.precision", pick_device())
     record = provenance("evaluate", params)
     for method in METHODS:
         restore_record(f"train_{method}", params, MODELS / method)
@@ -64,16 +66,16 @@ def predict(sets: Mapping[str, Dataset], num_classes: int, params: Params) -> di
 
     Probabilities are the softmax of the logits. Only those of the test set are kept.
     """
-    device = pick_device()
+    device, precision = pick_device(), params.evaluate.precision
     collator = make_collator(load_tokenizer())
     classes: dict[str, dict[str, np.ndarray]] = {name: {} for name in sets}
     probabilities: dict[str, dict[str, np.ndarray]] = {name: {} for name in sets}
     with tqdm(total=len(METHODS) * len(sets), unit="set", disable=None) as progress:
         for method in METHODS:
-            model = load_checkpoint(MODELS / method, acceleration=params.train.acceleration).to(device)
+            model = load_checkpoint(MODELS / method, acceleration=params.train.acceleration, precision=precision).to(device)
             for name, dataset in sets.items():
                 progress.set_description(f"{method} on {name}")
-                logits = predict_logits(model, dataset, collator, params.evaluate.batch_size)
+                logits = predict_logits(model, dataset, collator, params.evaluate.batch_size, precision)
                 classes[name][method] = classes_of(logits, num_classes, method)
                 if name == "test":
                     probabilities[name][method] = softmax(logits.astype(np.float64), axis=1)

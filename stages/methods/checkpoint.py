@@ -12,6 +12,7 @@ import peft_extras.bottleneck  # noqa: F401  (registers the adapter with PEFT)
 from stages.classifier.config import read_config
 from stages.classifier.faster.apply import accelerate
 from stages.classifier.loading import load_base_model, load_classifier
+from stages.classifier.low_precision import FROZEN_DTYPES, cast_for_inference, cast_frozen, round_frozen
 from stages.classifier.quiet import quiet_libraries
 from stages.classifier.saving import BASE_RECORD, saved_labels, weights_sha256
 from stages.project.errors import UserError
@@ -20,12 +21,17 @@ from stages.project.files import read_json
 PEFT_FILES = (BASE_RECORD, "adapter_config.json", "adapter_model.safetensors")
 
 
-def load_checkpoint(folder: Path, merge: bool = False, acceleration: bool = True) -> torch.nn.Module:
+def load_checkpoint(folder: Path, merge: bool = False, acceleration: bool = True, precision: str = "fp32") -> torch.nn.Module:
     """Return the model saved in `folder`, in evaluation mode.
+
+    A method that was trained beside frozen weights in a lower precision gets them in that precision again; merged, the sum
+    with their rounded values is float32.
 
     Args:
         merge: fold LoRA's update into the base weights, W + (alpha / r) B A, and return the plain model.
         acceleration: make it faster (`stages.classifier.faster.apply.accelerate`).
+        precision: in which it will predict, inside `stages.classifier.low_precision.autocast`; in another one than fp32 its
+            matrices are rounded here, once.
 
     Raises:
         UserError: the folder has no checkpoint or a damaged one, it was trained on a different base model than the one on
@@ -34,12 +40,30 @@ def load_checkpoint(folder: Path, merge: bool = False, acceleration: bool = True
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: no checkpoint (no config.json); run the stage train_{folder.name} first")
     if any((folder / name).exists() for name in PEFT_FILES):
-        model = _merged(_load_peft(folder), folder) if merge else _load_peft(folder)
+        model = _load_peft(folder)
+        frozen = _frozen_dtype(folder)
+        if merge:
+            round_frozen(model, frozen)
+            model = _merged(model, folder)
+        else:
+            cast_frozen(model, frozen)
     else:
         model = load_classifier(folder, read_config(folder))
     if acceleration:
         accelerate(model)
+    cast_for_inference(model, precision)
     return model.eval()
+
+
+def _frozen_dtype(folder: Path) -> torch.dtype:
+    """The precision in which training kept the frozen weights."""
+    name = read_json(folder / BASE_RECORD).get("frozen_dtype", "same")
+    if name not in FROZEN_DTYPES:
+        raise UserError(
+            f"{folder}: frozen_dtype in {BASE_RECORD} must be one of {', '.join(FROZEN_DTYPES)}, received {name!r}; train it again: "
+            f"dvc repro train_{folder.name}"
+        )
+    return FROZEN_DTYPES[name]
 
 
 def _merged(model: PeftModel, folder: Path) -> torch.nn.Module:

@@ -11,6 +11,7 @@ from transformers import PreTrainedConfig
 from stages.classifier.families import family_of
 from stages.classifier.faster.allocator import keep_freed_memory
 from stages.classifier.inference import sorted_logits
+from stages.classifier.low_precision import check_precision
 from stages.classifier.splits import load_tokenizer, make_collator
 from stages.methods.checkpoint import load_checkpoint
 from stages.project.errors import UserError
@@ -40,17 +41,21 @@ class Classifier:
 
     Args:
         merge: fold LoRA's update into the base weights, so that it costs no time in the forward pass.
+        precision: of the forward pass, fp32, bf16 or fp16; probabilities are always computed from the logits in float64.
 
     Raises:
-        UserError: the folder has no checkpoint or a damaged one, or its base model is missing or a different one.
+        UserError: this machine cannot compute in `precision`; the folder has no checkpoint or a damaged one, or its base model
+            is missing or a different one.
     """
 
-    def __init__(self, folder: Path, merge: bool = False):
+    def __init__(self, folder: Path, merge: bool = False, precision: str = "fp32"):
         device = pick_device()
+        check_precision(precision, "--precision", device)
         if device.type == "cpu":
             keep_freed_memory()
         self.folder = folder
-        self.model = load_checkpoint(folder, merge=merge).to(device)
+        self.model = load_checkpoint(folder, merge=merge, precision=precision).to(device)
+        self.precision = precision
         self.tokenizer = load_tokenizer(folder)
         self.collator = make_collator(self.tokenizer)
         config = self.model.config
@@ -80,7 +85,8 @@ class Classifier:
         encoded = self.tokenizer(
             as_trained, truncation=True, max_length=self.max_length, padding=False, return_attention_mask=False, verbose=False
         )["input_ids"]
-        logits = sorted_logits(self.model, list(map(len, encoded)), encoded.__getitem__, self.collator, batch_size)
+        lengths = list(map(len, encoded))
+        logits = sorted_logits(self.model, lengths, encoded.__getitem__, self.collator, batch_size, self.precision)
         broken = int(np.sum(~np.isfinite(logits).all(axis=1)))
         if broken:
             raise UserError(f"{self.folder}: {broken} of {len(texts)} texts have logits that are not finite; train it again")

@@ -27,6 +27,8 @@ DESCRIPTION = (
     "the command line, from a file, or from standard input, one per line or in a column of a table."
 )
 TABLE_HELP = "the input is a table with these texts: CSV, or by the suffix of --file JSON lines (.jsonl) or Parquet (.parquet)"
+PRECISIONS = ("fp32", "bf16", "fp16")
+PRECISION_HELP = "in which the model computes; fp16 needs a GPU (default: fp32)"
 DELIMITER_HELP = "of the fields in CSV (default: that with which the header has the columns)"
 
 
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         from stages.predict.classify import Classifier
 
-        classifier = Classifier(folder, merge=arguments.method == "lora")
+        classifier = Classifier(folder, merge=arguments.method == "lora", precision=arguments.precision)
         terminal = arguments.output is None and sys.stdout.isatty()
         hidden = True if terminal else None  # None: hidden unless standard error is a terminal
         kept: deque[Sequence[Any]] = deque()  # of the texts that are being classified
@@ -75,6 +77,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--format", choices=FORMATS, help="default: table on a terminal; jsonl for --output *.jsonl; else csv")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write here, completely or not at all, instead of printing")
     parser.add_argument("--batch-size", type=_positive, default=BATCH_SIZE, help=f"texts per pass (default: {BATCH_SIZE})")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help=PRECISION_HELP)
     parser.add_argument("--models", type=Path, default=MODELS, help=f"folder of the trained models (default: {MODELS})")
     arguments = parser.parse_intermixed_args(argv)  # texts before and after options
     if arguments.texts and (arguments.file or arguments.text_column):
