@@ -1,7 +1,6 @@
 """The move of one weight tensor, and its way back."""
 
 import torch
-from torch import nn
 
 LOW_PRECISION = (torch.bfloat16, torch.float16)
 
@@ -26,7 +25,7 @@ class Move:
 
     @torch.no_grad()
     def __init__(
-        self, weight: nn.Parameter, gradient: torch.Tensor | None, rows: torch.Tensor | None = None, *, each_row: bool = False
+        self, weight: torch.Tensor, gradient: torch.Tensor | None, rows: torch.Tensor | None = None, *, each_row: bool = False
     ):
         self.weight, self.rows, self.each_row = weight, rows, each_row
         self.norm = norm(weight)

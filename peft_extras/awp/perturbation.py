@@ -64,7 +64,7 @@ class AdversarialWeightPerturbation:
                 raise ValueError(f"awp: {name} must be one of {', '.join(known)}, received {value!r}")
         self.epsilon, self.box, self.step = epsilon, box, step
         self.each_row = embeddings == "rows"
-        self.weights = self._choose(model, target, embeddings)
+        self.weights = weights_to_move(model, self._candidates(model), target, embeddings)
         self.embeddings = embedding_weights(model)
         self.log = PerturbationLog()
 
@@ -102,8 +102,9 @@ class AdversarialWeightPerturbation:
             for move in moves:
                 move.undo()
 
-    def _choose(self, model: nn.Module, target: Target, embeddings: Embeddings) -> list[nn.Parameter]:
-        return weights_to_move(model, target, embeddings)
+    def _candidates(self, model: nn.Module) -> list[torch.Tensor]:
+        """All tensors of the model from which `target` and `embeddings` choose."""
+        return list(model.parameters())
 
     @torch.no_grad()
     def _rows(self, gradient: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Which weight tensors of a model a perturbation moves."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -12,9 +12,12 @@ Target = Literal["trainable", "all"]
 Embeddings = Literal["tensor", "rows", "exclude"]
 
 
-def weights_to_move(model: nn.Module, target: Target, embeddings: Embeddings) -> list[nn.Parameter]:
-    """Return the weight tensors with more than one dimension that `target` and `embeddings` name, in the model's order.
+def weights_to_move(
+    model: nn.Module, candidates: Sequence[torch.Tensor], target: Target, embeddings: Embeddings
+) -> list[torch.Tensor]:
+    """Return those of `candidates`, the parameters of `model`, that move, in their order.
 
+    They are the weight tensors with more than one dimension that `target` and `embeddings` name.
     With "all" quantized tensors stay where they are, with a warning: the numbers that they hold (nf4, int8) are codes, and
     cannot move by a percent. So do the original modules that PEFT keeps beside those in `modules_to_save`: nothing
     reads them.
@@ -27,7 +30,7 @@ def weights_to_move(model: nn.Module, target: Target, embeddings: Embeddings) ->
         left_out |= embedding_weights(model)
     wanted = [
         weight
-        for weight in model.parameters()
+        for weight in candidates
         if weight.dim() > 1 and (weight.requires_grad or target == "all") and id(weight) not in left_out
     ]
     weights = [weight for weight in wanted if is_movable(weight)]
@@ -54,13 +57,14 @@ def embedding_weights(model: nn.Module) -> set[int]:
 
 
 def originals(model: nn.Module) -> set[int]:
-    """The `id` of every parameter of which PEFT trains a copy (modules_to_save), told by the names in its wrapper."""
+    """The `id` of every tensor of which PEFT trains a copy (modules_to_save), told by the names in its wrapper."""
     wrappers = [module for module in model.modules() if hasattr(module, "original_module") and hasattr(module, "modules_to_save")]
-    return {id(parameter) for wrapper in wrappers for parameter in wrapper.original_module.parameters()}
+    replaced = [wrapper.original_module for wrapper in wrappers]
+    return {id(tensor) for module in replaced for tensor in (*module.parameters(), *module.buffers())}
 
 
 @contextmanager
-def requiring_gradients(weights: list[nn.Parameter]) -> Iterator[None]:
+def requiring_gradients(weights: Sequence[torch.Tensor]) -> Iterator[None]:
     """Let frozen `weights` have gradients in the block; they are frozen again on exit, whatever happens."""
     frozen = [weight for weight in weights if not weight.requires_grad]
     try:

@@ -32,7 +32,7 @@ from stages.project.files import read_json, write_json
 from stages.project.machine import describe_machine, pick_device
 from stages.project.parameters import load_params
 from stages.project.paths import BASE_MODEL, METRICS, MODELS, TRAINING_METRICS
-from stages.project.schema import METHODS, Params
+from stages.project.schema import METHODS, AwpParams, Params
 
 MICRO_BATCH_SIZES = (4, 16, 64)  # memory is predicted for these, and for the size at which the methods are compared
 
@@ -55,7 +55,7 @@ def main() -> None:
     with peaks_measured(params, labels, batching, trained_length, device) as measured_peaks:  # beside what needs no clock
         models = trained_models(params, labels, device)
         merged = {"lora_merged": compare_merged(arms, inputs, params)}
-        write_json(METRICS / "memory.json", count_memory(models, batching, inputs, trained_length) | merged)
+        write_json(METRICS / "memory.json", count_memory(models, batching, inputs, trained_length, params.awp) | merged)
         peaks = measured_peaks()
 
     latencies, load = measure_latency(arms, inputs, params.benchmark)
@@ -110,14 +110,19 @@ def compared_batching(params: Params) -> Batching:
     return Batching(min(sizes), params.train.batch_size // min(sizes))
 
 
-def count_memory(models: Mapping[str, nn.Module], batching: Batching, inputs: RandomInputs, length: int) -> dict[str, dict]:
-    """Return parameters, checkpoint size and predicted training memory by method, for micro-batches of `length` tokens."""
+def count_memory(
+    models: Mapping[str, nn.Module], batching: Batching, inputs: RandomInputs, length: int, awp: AwpParams
+) -> dict[str, dict]:
+    """Return parameters, checkpoint size and predicted training memory by method, for micro-batches of `length` tokens.
+
+    With AWP the prediction is for a move as `awp` says, whether or not it is enabled.
+    """
     memory, size, accumulate = {}, batching.micro_batch_size, batching.accumulation_steps > 1
     for method, model in models.items():
         with MemoryPredictor(model, inputs, length) as predictor:
             sizes = sorted({*MICRO_BATCH_SIZES, size})
             predictions = {some: predictor.predict(some, accumulate) for some in sizes}
-            with_awp = predictor.predict(size, accumulate, awp=True)
+            with_awp = predictor.predict(size, accumulate, awp=awp)
         memory[method] = {
             "trainable_parameters": count_parameters(model).trainable,
             "checkpoint_bytes": checkpoint_bytes(MODELS / method),
@@ -143,7 +148,7 @@ def measure_training(
     if params.train.acceleration:
         for model in models.values():
             accelerate_training(model)
-    steps = {method: TrainingStep(model, params.train.max_grad_norm, params.awp.epsilon) for method, model in models.items()}
+    steps = {method: TrainingStep(model, params.train.max_grad_norm, params.awp) for method, model in models.items()}
     times = time_training_steps(steps, inputs, batching, typical)
     return {
         method: {"step_ms": times[method]["plain"], "step_awp_ms": times[method]["awp"], **peaks[method]} for method in METHODS

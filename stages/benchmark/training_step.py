@@ -14,7 +14,8 @@ from peft_extras.awp import AdversarialWeightPerturbation
 from stages.benchmark.protocol import median_milliseconds, synchronizer, time_interleaved
 from stages.memory.batching import Batching
 from stages.memory.inputs import RandomInputs
-from stages.memory.step import make_optimizer, micro_batch_loss
+from stages.memory.step import awp_arguments, make_optimizer, micro_batch_loss
+from stages.project.schema import AwpParams
 
 STEP_REPEATS = 6  # rounds; three methods, each plain and with AWP, are six calls: each is once in every position
 STEP_WARMUP = 1
@@ -27,15 +28,15 @@ class TrainingStep:
 
     Args:
         max_grad_norm: the norm to which the gradient is clipped.
-        epsilon: relative size of AWP's perturbation in the steps that use it.
+        awp: how AWP moves the weights in the steps that use it.
     """
 
-    def __init__(self, model: nn.Module, max_grad_norm: float, epsilon: float):
+    def __init__(self, model: nn.Module, max_grad_norm: float, awp: AwpParams):
         self.model = model.train()
         self.trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = make_optimizer(model)
         self.max_grad_norm = max_grad_norm
-        self.awp = AdversarialWeightPerturbation(model, epsilon)
+        self.awp = AdversarialWeightPerturbation(model, **awp_arguments(awp))
 
     def take(self, micro_batches: Sequence[MicroBatch], awp: bool) -> None:
         """Run each micro-batch forward and backward, twice with `awp`, then clip the gradient and step."""

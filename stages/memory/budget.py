@@ -41,8 +41,10 @@ def choose_batching(params: Params, model: nn.Module) -> Batching:
     inputs = RandomInputs(config.vocab_size, config.num_labels, params.seed, next(model.parameters()).device)
     buffers = sum(weight.nbytes for weight in model.parameters() if weight.requires_grad) if processes > 1 else 0
 
+    awp = params.awp.enabled and params.awp
+
     def predict(size: int) -> PredictedMemory:
-        memory = predict_training_memory(model, inputs, (size,), length, accumulate=size < share, awp=params.awp.enabled)[size]
+        memory = predict_training_memory(model, inputs, (size,), length, accumulate=size < share, awp=awp)[size]
         return replace(memory, gradients=memory.gradients + buffers)
 
     size, peak = largest_that_fits(predict, divisors(share), train.memory_budget_gib)

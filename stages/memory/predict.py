@@ -6,7 +6,7 @@ import gc
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -15,9 +15,11 @@ from torch.distributed._tools.mem_tracker import MemTracker
 
 from peft_extras.awp import AdversarialWeightPerturbation, Move
 from stages.memory.inputs import RandomInputs
-from stages.memory.step import make_optimizer, micro_batch_loss
+from stages.memory.step import awp_arguments, make_optimizer, micro_batch_loss
+from stages.project.schema import AwpParams
 
 MIB = 2**20
+_FROZEN = "_names_of_frozen_parameters"  # attribute of the copy
 SHORTEST = 3  # tokens of the pass that only creates gradients and optimizer state
 
 
@@ -53,7 +55,7 @@ def predict_training_memory(
     micro_batch_sizes: Sequence[int],
     length: int,
     accumulate: bool,
-    awp: bool = False,
+    awp: bool | AwpParams = False,
 ) -> dict[int, PredictedMemory]:
     """Return the predicted memory of training `model` by micro-batch size, at `length` tokens: see `MemoryPredictor`."""
     with MemoryPredictor(model, inputs, length) as predictor:
@@ -99,12 +101,12 @@ class MemoryPredictor:
     def __exit__(self, *error: object) -> None:
         self._open.close()
 
-    def predict(self, micro_batch_size: int, accumulate: bool, awp: bool = False) -> PredictedMemory:
+    def predict(self, micro_batch_size: int, accumulate: bool, awp: bool | AwpParams = False) -> PredictedMemory:
         """Return the memory of one micro-batch forward and backward.
 
         Args:
             accumulate: whether an earlier micro-batch has left gradients, as with accumulation over two or more.
-            awp: whether adversarial weight perturbation acts in the step.
+            awp: whether adversarial weight perturbation acts in the step, on the trainable weights, or how it moves the weights.
         """
         if not accumulate:  # the pass before this one has left gradients
             self._optimizer.zero_grad()
@@ -138,18 +140,27 @@ class _PeakTracker(MemTracker):
 
 
 class _FakePerturbation(AdversarialWeightPerturbation):
-    """AWP on tensors without contents: an embedding moves as many rows as the batch has tokens, as if all tokens differed."""
+    """AWP on tensors without contents: an embedding moves as many rows as the batch has tokens, as if all tokens differed.
 
-    def __init__(self, model: nn.Module, tracker: _PeakTracker, tokens: int):
-        super().__init__(model, epsilon=1.0)
+    Args:
+        arguments: how the weights move; frozen ones, if they do, are buffers here.
+    """
+
+    def __init__(self, model: nn.Module, tracker: _PeakTracker, tokens: int, arguments: dict[str, Any]):
+        super().__init__(model, **arguments)
         self.tracker, self.tokens = tracker, tokens
+
+    def _candidates(self, model: nn.Module) -> list[torch.Tensor]:
+        frozen = getattr(model, _FROZEN)
+        return [*super()._candidates(model), *(buffer for name, buffer in model.named_buffers() if name in frozen)]
 
     def _rows(self, gradient: torch.Tensor) -> torch.Tensor:
         return torch.arange(min(self.tokens, len(gradient)), device=gradient.device)
 
-    def _record(self, moves: Sequence[Move]) -> None:
+    def _record(self, moves: Sequence[Move]) -> bool:
         self.tracker.track_external(*(move.original for move in moves))
         self.tracker.forget_pass()
+        return True
 
 
 @contextlib.contextmanager
@@ -164,6 +175,7 @@ def _only_new_garbage() -> Iterator[None]:
 
 def _turn_frozen_parameters_into_buffers(model: nn.Module) -> None:
     """The tracker hooks every parameter's gradient and fails if there is none; a buffer takes the same memory."""
+    setattr(model, _FROZEN, {name for name, parameter in model.named_parameters() if not parameter.requires_grad})
     for module in model.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
             if not parameter.requires_grad:
@@ -172,7 +184,7 @@ def _turn_frozen_parameters_into_buffers(model: nn.Module) -> None:
 
 
 def _run_micro_batch(
-    model: nn.Module, tracker: _PeakTracker, inputs: RandomInputs, shape: tuple[int, int], awp: bool = False
+    model: nn.Module, tracker: _PeakTracker, inputs: RandomInputs, shape: tuple[int, int], awp: bool | AwpParams = False
 ) -> int:
     """Run a micro-batch forward and backward and return the bytes of its inputs."""
     batch, labels = inputs.batch(*shape), inputs.labels(shape[0])
@@ -182,7 +194,8 @@ def _run_micro_batch(
         return micro_batch_loss(model, batch, labels)
 
     if awp:
-        with _FakePerturbation(model, tracker, shape[0] * shape[1]).perturbed(loss):
+        arguments = {"epsilon": 1.0} if awp is True else awp_arguments(awp)
+        with _FakePerturbation(model, tracker, shape[0] * shape[1], arguments).perturbed(loss):
             loss().backward()
     else:
         loss().backward()

@@ -1,9 +1,12 @@
-"""The loss and the optimizer of the training step whose memory is predicted and whose time is measured."""
+"""The loss, the optimizer and the perturbation of the training step whose memory is predicted and whose time is measured."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
+
+from stages.project.schema import AwpParams
 
 
 def make_optimizer(model: nn.Module) -> torch.optim.AdamW:
@@ -15,3 +18,8 @@ def make_optimizer(model: nn.Module) -> torch.optim.AdamW:
 def micro_batch_loss(model: nn.Module, batch: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
     """Mean cross entropy of `batch` (scalar); labels (B,)."""
     return nn.functional.cross_entropy(model(**batch).logits, labels)
+
+
+def awp_arguments(awp: AwpParams) -> dict[str, Any]:
+    """Keyword arguments of `AdversarialWeightPerturbation` that `awp` names: how it moves, and not when."""
+    return awp.model_dump(include={"epsilon", "target", "embeddings", "box", "step"})

@@ -91,4 +91,5 @@ def training_summary(run: Run) -> dict[str, float]:
         "awp_relative_step_mean": round(log.ratio_mean, 9),
         "awp_relative_step_max": round(log.ratio_max, 9),
         "awp_unmoved_share": round(log.unmoved_share, 9),
+        "awp_skipped": log.skipped,
     }

@@ -25,7 +25,7 @@ def test_a_step_moves_the_trained_parameters_and_no_others(project, params, meth
             if parameter.requires_grad:
                 parameter.add_(0.1 * torch.randn_like(parameter))  # LoRA's A has no gradient while B is zero
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    step = TrainingStep(model, params.train.max_grad_norm, params.awp.epsilon)
+    step = TrainingStep(model, params.train.max_grad_norm, params.awp)
     step.take([(INPUTS.batch(4, 8), INPUTS.labels(4))] * 2, awp)
     moved = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -34,8 +34,8 @@ def test_a_step_moves_the_trained_parameters_and_no_others(project, params, meth
     assert step.awp.log.steps == (2 if awp else 0)
 
 
-def test_accumulated_micro_batches_have_the_gradient_of_one_batch(tiny_bert):
-    step = TrainingStep(tiny_bert, max_grad_norm=1e9, epsilon=0.01)
+def test_accumulated_micro_batches_have_the_gradient_of_one_batch(tiny_bert, params):
+    step = TrainingStep(tiny_bert, max_grad_norm=1e9, awp=params.awp)
     batch, labels = INPUTS.batch(4, 8), INPUTS.labels(4)
     micro_batch_loss(tiny_bert, batch, labels).backward()
     expected = tiny_bert.classifier.weight.grad.clone()
@@ -48,7 +48,7 @@ def test_accumulated_micro_batches_have_the_gradient_of_one_batch(tiny_bert):
 
 
 def test_every_method_is_timed_plain_and_with_awp(project, params):
-    steps = {name: TrainingStep(build(method_of(name), params, LABELS), 1.0, 0.01) for name in METHODS}
+    steps = {name: TrainingStep(build(method_of(name), params, LABELS), 1.0, params.awp) for name in METHODS}
     times = time_training_steps(steps, INPUTS, Batching(2, 2), 8, repeats=2)
     assert {name: sorted(kinds) for name, kinds in times.items()} == {name: ["awp", "plain"] for name in METHODS}
     assert all(value > 0 for kinds in times.values() for value in kinds.values())
