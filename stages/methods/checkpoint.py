@@ -60,8 +60,8 @@ def _frozen_dtype(folder: Path) -> torch.dtype:
     name = read_json(folder / BASE_RECORD).get("frozen_dtype", "same")
     if name not in FROZEN_DTYPES:
         raise UserError(
-            f"{folder}: frozen_dtype in {BASE_RECORD} must be one of {', '.join(FROZEN_DTYPES)}, received {name!r}; train it again: "
-            f"dvc repro train_{folder.name}"
+            f"{folder}: frozen_dtype in {BASE_RECORD} must be one of {', '.join(FROZEN_DTYPES)}, received {name!r}; "
+            f"train it again: dvc repro train_{folder.name}"
         )
     return FROZEN_DTYPES[name]
 

@@ -34,9 +34,10 @@ def explained(found: Divergence, method: str, params: Params) -> UserError:
         lower.insert(0, f"awp.epsilon ({params.awp.epsilon:g})")
     if train.weight_decay > USUAL_DECAY:
         lower.append(f"train.weight_decay ({train.weight_decay:g})")
+    range_of_fp16 = ", or set train.precision to bf16, whose range is that of fp32" if train.precision == "fp16" else ""
     return UserError(
         f"{method}: the training diverged in optimizer step {found.step} of {found.steps}, at a learning rate of "
-        f"{found.learning_rate:g}: {found.what}; lower {' or '.join(lower)}; nothing of this training is kept"
+        f"{found.learning_rate:g}: {found.what}; lower {' or '.join(lower)}{range_of_fp16}; nothing of this training is kept"
     )
 
 

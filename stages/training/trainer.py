@@ -1,5 +1,6 @@
 """The Trainer of all methods, from top to bottom: the loss, when AWP acts, one training step, and the hooks into the library."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from transformers import Trainer, TrainingArguments
 
 from peft_extras.awp import AdversarialWeightPerturbation
 from stages.classifier.splits import column
+from stages.memory.step import awp_arguments
 from stages.methods.method import Model
 from stages.project.schema import AwpParams
 from stages.training.divergence import Divergence, unusual
@@ -42,7 +44,7 @@ class ClassificationLoss:
     Formula: sum_i -c[y_i] log softmax(logits_i)[y_i] / N with N = `num_items_in_batch`, the rows of all micro-batches in all
     processes, so that gradients add up to those of the large batch even if micro-batches differ in size, and c the class
     weights. The Trainer's own evaluation loss also comes from here, class weights included; the reported one is the plain
-    cross entropy of the predictions.
+    cross entropy of the predictions. It is computed in float32, whatever the precision of the forward pass.
 
     Shapes: outputs.logits (B, K), labels (B,), c (K,).
     """
@@ -52,6 +54,7 @@ class ClassificationLoss:
 
     def __call__(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: int | torch.Tensor) -> torch.Tensor:
         logits = outputs["logits"] if isinstance(outputs, Mapping) else outputs.logits
+        logits = logits.float()
         weights = None if self.class_weights is None else self.class_weights.to(logits)
         return nn.functional.cross_entropy(logits, labels, weights, reduction="sum") / num_items_in_batch
 
@@ -79,6 +82,9 @@ class FineTuningTrainer(Trainer):
     Args:
         awp: when and how far weights are perturbed.
         class_weights: (K,) for the training loss; None for equal weights. The reported validation loss is never weighted.
+
+    Attributes:
+        overflows: optimizer steps left out because the scaled gradient of fp16 overflowed.
     """
 
     # Optional in the library; here the model is always given, and the other two exist once training has begun
@@ -91,8 +97,9 @@ class FineTuningTrainer(Trainer):
     ):
         super().__init__(model, args, compute_loss_func=ClassificationLoss(class_weights), **kwargs)
         self.awp_params = awp
-        self.awp = AdversarialWeightPerturbation(self.model, awp.epsilon) if awp.enabled else None
+        self.awp = AdversarialWeightPerturbation(self.model, **awp_arguments(awp)) if awp.enabled else None
         self.resumption: Resumption | None = None
+        self.overflows = 0
         self.step_loss: torch.Tensor | None = None  # of the micro-batches since the last optimizer step, in this process
 
     def training_step(
@@ -118,9 +125,21 @@ class FineTuningTrainer(Trainer):
             return self.counted(loss.detach())
         # The first pass bypasses the distributed wrapper: each process moves its weights by its own micro-batch, as a single
         # process does for each of its micro-batches, and no gradient reduction starts.
-        with self.awp.perturbed(lambda: loss_of(self.model)) as loss:
+        clean: list[torch.Tensor] = []
+
+        def scaled_loss() -> torch.Tensor:
+            loss = loss_of(self.model)
+            clean.append(loss.detach())
+            return loss if self.scaler is None else self.scaler.scale(loss)
+
+        with self.awp.perturbed(scaled_loss):
             self.accelerator.backward(loss_of(model))
-        return self.counted(loss)
+        return self.counted(clean[0])
+
+    @property
+    def scaler(self) -> "torch.amp.GradScaler | None":
+        """What scales the loss in fp16, so that small gradients do not vanish; accelerate updates it once per optimizer step."""
+        return self.accelerator.scaler
 
     def counted(self, loss: torch.Tensor) -> torch.Tensor:
         """Add a micro-batch's loss to that of the optimizer step, which `_clip_grad_norm` checks, and return it."""
@@ -136,6 +155,9 @@ class FineTuningTrainer(Trainer):
     def _clip_grad_norm(self, model: nn.Module) -> torch.Tensor:
         """Clip the gradient, and end the training if this step's loss, gradient or perturbation is not finite.
 
+        In fp16 a gradient may overflow because it is scaled: the scaler then leaves the step out and halves the scale. That is
+        no divergence as long as the loss is finite and there is a scale to halve.
+
         Raises:
             Divergence: in all processes, if it is so in one.
         """
@@ -145,7 +167,11 @@ class FineTuningTrainer(Trainer):
         numbers, self.step_loss = torch.stack([self.step_loss, norm, moved]), None  # one transfer from the device
         if self.args.world_size > 1:
             numbers = self.accelerator.gather(numbers[None]).sum(dim=0)
-        for name, value in zip(("the loss", "the norm of the gradient", "the move of AWP"), numbers.tolist(), strict=True):
+        found = dict(zip(("the loss", "the norm of the gradient", "the move of AWP"), numbers.tolist(), strict=True))
+        if self.scaler is not None and self.scaler.get_scale() >= 1 and not math.isfinite(found["the norm of the gradient"]):
+            del found["the norm of the gradient"]
+            self.overflows += 1
+        for name, value in found.items():
             if what := unusual(name, value):
                 raise self.divergence(what, self.state.global_step + 1)
         return norm
