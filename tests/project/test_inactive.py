@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from stages.project.inactive import NEEDS, committed_values, is_active, need_of, warnings
+from stages.project.inactive import NEEDS, committed_values, is_active, needs_of, warnings
 from stages.project.parameters import known_keys, leaf_values
 from stages.project.running import announce
 from stages.project.schema import Params
@@ -38,8 +38,31 @@ def committed(params) -> dict:
             ],
         ),
         ({"data": {"source": "csv", "csv": {"path": "mine.csv"}}}, []),
+        (
+            {"awp": {"step": 0.001}},
+            ["awp.step=0.001 has no effect, because awp.box is null; to use it, add -S awp.box=0.01"],
+        ),
+        (
+            {"awp": {"box": 0.02, "epsilon": 0.1}},
+            ["awp.epsilon=0.1 has no effect, because awp.box is 0.02; to use it, add -S awp.box=null"],
+        ),
+        (
+            {"awp": {"enabled": False, "target": "all", "step": 0.001}},
+            [
+                "awp.target=all and awp.step=0.001 have no effect, because awp.enabled is false; to use them, add -S awp.enabled=true"
+            ],
+        ),
+        ({"awp": {"box": 0.02, "step": 0.001, "target": "all"}}, []),
         ({"data": {"source": "csv"}, "awp": {"epsilon": 0.1}, "peft": {"rank": 4}}, []),
         ({}, []),
+        (
+            {"awp": {"step": 0.5}, "peft": {"scaling": 2.0}},
+            [
+                "peft.scaling=2.0 has no effect, because peft.adapter is pfeiffer; to use it, add -S peft.adapter=parallel",
+                "awp.step=0.5 has no effect, because awp.box is null; to use it, add -S awp.box=0.01",
+            ],
+        ),
+        ({"awp": {"step": 0.5, "box": 0.3}, "peft": {"scaling": 2.0, "adapter": "parallel"}}, []),
     ],
 )
 def test_what_is_changed_without_its_switch_is_told_with_it(params, committed, changes, sentences):
@@ -58,11 +81,11 @@ def test_what_is_changed_without_its_switch_is_told_with_it(params, committed, c
 
 def test_every_condition_names_parameters_that_exist():
     assert all(any(key == name or key.startswith(f"{name}.") for key in KEYS) for name in NEEDS)
-    assert {switch for switch, _ in NEEDS.values()} <= set(KEYS)
+    assert {switch for needs in NEEDS.values() for switch, _ in needs} <= set(KEYS)
     sources = [
         key for key in KEYS if key.split(".")[:2] in (["data", "csv"], ["data", "hub"], ["model", "hub"], ["model", "local"])
     ]
-    assert len(sources) > 10 and all(need_of(key) for key in sources)
+    assert len(sources) > 10 and all(needs_of(key) for key in sources)
     assert is_active("data.csv.path", {"data.source": "csv"}) and not is_active("data.csv.path", {"data.source": "hub"})
 
 
