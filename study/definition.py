@@ -34,7 +34,8 @@ class Cell:
         series: what it is for; several groups can be one series.
         rows: how many training rows; None: all.
         split_seed: draws train, validation and test anew; None: the split of `prepare`.
-        learning_rate: None if it is the one that `rates` chose for (method, condition), times `factor`.
+        learning_rate: None if it is the one that `rates` chose for the method and `rate_condition`, times `factor`.
+        rate_condition: by default the condition.
         tested: whether the test set is used, and `transfer` whether the transfer sets are too.
         plain: trained by a transformers.Trainer without this project's code.
     """
@@ -49,6 +50,7 @@ class Cell:
     epochs: int
     split_seed: int | None = None
     learning_rate: float | None = None
+    rate_condition: str | None = None
     factor: float = 1.0
     awp: dict[str, Any] = field(default_factory=dict)
     peft: dict[str, Any] = field(default_factory=dict)
@@ -106,7 +108,7 @@ def _conditions(study: Study) -> Iterator[Cell]:
         name = f"conditions-{method}-{condition}-{seed}"
         yield Cell(name, "conditions", "conditions", method, condition, seed, *size, tested=True, transfer=series.transfer)
     for seed in study.trainer.seeds:
-        yield Cell(f"trainer-{seed}", "trainer", "trainer", "full", "none", seed, *size, tested=True, plain=True)
+        yield Cell(f"trainer-{seed}", "trainer", "crosscheck", "full", "none", seed, *size, tested=True, plain=True)
 
 
 def _splits(study: Study) -> Iterator[Cell]:
@@ -132,8 +134,8 @@ def _rows(study: Study) -> Iterator[Cell]:
 def _dose(study: Study) -> Iterator[Cell]:
     series, size = study.dose, (study.dose.rows, study.dose.epochs)
     for method, seed in product(series.methods, series.seeds):
-        # the same rate as with a dose
-        yield Cell(f"dose_without-{method}-{seed}", "dose_without", "dose", method, "awp", seed, *size, awp={"enabled": False})
+        # without a dose, at the same rate as with one
+        yield Cell(f"dose_without-{method}-{seed}", "dose_without", "dose", method, "none", seed, *size, rate_condition="awp")
     for target, methods in (("trainable", series.methods), ("all", series.peft_methods)):
         for method, epsilon, seed in product(methods, series.epsilons, series.seeds):
             group, moved = f"dose_{target}", {"epsilon": epsilon, "target": target}
