@@ -5,10 +5,10 @@ stage depends on it, and it is an output of none.
 """
 
 import json
-import subprocess
 from typing import Any, NamedTuple
 
 from stages.project.files import read_json, write_json
+from stages.project.git import committed
 from stages.project.inactive import is_active
 from stages.project.machine import machine_in_words
 from stages.project.parameters import leaf_values
@@ -21,8 +21,10 @@ IDENTITY = ("data.source", "data.limit", "data.max_length", "data.train_fraction
             "data.hub.split", "model.source", "model.local.path", "model.hub.name")  # fmt: skip
 # what changes results and hardly the time
 SAME_TIME = ("seed", "data.neutral_margin", "train.learning_rate.", "train.warmup_fraction", "train.weight_decay",
-             "train.patience", "train.max_grad_norm", "train.class_weights", "train.memory_budget_gib", "peft.", "awp.epsilon",
-             "mixout.", "evaluate.confidence", "data.csv.text_column", "data.csv.label_column")  # fmt: skip
+             "train.patience", "train.max_grad_norm", "train.class_weights", "train.memory_budget_gib", "peft.rank", "peft.alpha",
+             "peft.dropout", "peft.use_rslora", "peft.init", "peft.bottleneck", "peft.scaling", "awp.epsilon", "awp.embeddings",
+             "awp.box", "awp.step", "mixout.", "evaluate.confidence", "evaluate.calibration_bins", "data.csv.text_column",
+             "data.csv.label_column")  # fmt: skip
 PROPORTIONAL = "train.epochs"
 UNKNOWN = "time unknown"
 
@@ -99,9 +101,8 @@ def _in_folder() -> dict[str, dict[str, Any]]:
 def _committed() -> dict[str, dict[str, Any]]:
     """The file of the last commit: an experiment on other data overwrites the one in the folder."""
     try:
-        done = subprocess.run(["git", "show", f"HEAD:./{DURATIONS}"], capture_output=True, text=True, check=True)
-        return _usable(json.loads(done.stdout))
-    except (OSError, ValueError, subprocess.CalledProcessError):
+        return _usable(json.loads(committed(DURATIONS)))
+    except ValueError:
         return {}
 
 

@@ -1,7 +1,7 @@
 """Parameters that were changed and do nothing: those of a source that is not chosen, or of something that is switched off."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import yaml
 
@@ -26,11 +26,7 @@ NEEDS: dict[str, tuple[tuple[str, Any], ...]] = {
     "awp.step": (("awp.enabled", True), ("awp.box", A_SHARE)),
     "awp.window_start": (("awp.enabled", True),),
     "awp.window_end": (("awp.enabled", True),),
-    "awp.target": Need("awp.enabled", True),
-    "awp.embeddings": Need("awp.enabled", True),
-    "awp.box": Need("awp.enabled", True),
-    "awp.step": Need("awp.box", 0.01, any_value=True),
-    "peft.scaling": Need("peft.adapter", "parallel"),
+    "peft.scaling": (("peft.adapter", "parallel"),),
     "mixout.p": (("mixout.enabled", True),),
 }
 
@@ -70,13 +66,13 @@ def warnings(params: Params, committed: dict[str, Any], keys: Iterable[str]) -> 
     `-S data.csv.path=mine.csv` means to use it, and would otherwise get a result of other data without a word.
     """
     values = leaf_values(params.model_dump())
-    lacking: dict[Need, list[str]] = {}
+    lacking: dict[tuple[str, Any], list[str]] = {}
     for key in keys:
         need = lacking_need(key, values)
         if need and key in committed and values[key] != committed[key]:
             lacking.setdefault(need, []).append(f"{key}={_shown(values[key])}")
     sentences = []
-    for (switch, needed, _), changed in lacking.items():
+    for (switch, needed), changed in lacking.items():
         has, it = ("has", "it") if len(changed) == 1 else ("have", "them")
         because = f"because {switch} is {_shown(values[switch])}"
         sentences.append(f"{' and '.join(changed)} {has} no effect, {because}; to use {it}, add -S {switch}={_shown(needed)}")
