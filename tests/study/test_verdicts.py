@@ -1,0 +1,57 @@
+"""The words follow the tests: equivalence agrees with the 90 % interval, and Holm's correction with a hand-computed one."""
+
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from scipy.stats import t
+
+from study.analysis.bootstrap import Estimate
+from study.analysis.verdicts import difference_p, equivalence_p, holm, verdict
+
+MARGIN = 0.01
+
+
+def found(value: float, error: float, freedom: float = 6.0) -> Estimate:
+    reach = t.isf(0.05, freedom) * error
+    return Estimate(value, 0.0, value - reach, value + reach, error, freedom)
+
+
+@pytest.mark.parametrize("value", np.linspace(-0.012, 0.012, 7))
+@pytest.mark.parametrize("error", [0.001, 0.003, 0.006])
+def test_equivalence_is_shown_exactly_where_the_90_percent_interval_lies_between_the_margins(value, error):
+    e = found(value, error)
+    assert (equivalence_p(e, MARGIN) < 0.05) == (e.low > -MARGIN and e.high < MARGIN)
+
+
+def test_p_values_by_hand():
+    e = found(0.004, 0.002, np.inf)
+    assert difference_p(e) == pytest.approx(2 * (1 - NormalDist().cdf(2)))
+    assert equivalence_p(e, MARGIN) == pytest.approx(NormalDist().cdf(-3))
+    assert difference_p(found(0.0, 0.0)) == 1 and difference_p(found(0.1, 0.0)) == 0
+    assert equivalence_p(found(0.0, 0.0), MARGIN) == 0 and equivalence_p(found(0.01, 0.0), MARGIN) == 1
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.6]) == [1, 1] and holm([]) == []
+
+
+def test_holm_keeps_the_rate_of_any_false_discovery():
+    generator = np.random.default_rng(0)
+    any_found = np.mean([min(holm(generator.random(8))) < 0.05 for _ in range(4000)])
+    assert any_found == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / 4000))
+
+
+@pytest.mark.parametrize(
+    ("value", "different", "equivalent", "word"),
+    [
+        (-0.02, 0.001, 0.9, "worse"),
+        (0.02, 0.001, 0.9, "better"),
+        (0.001, 0.6, 0.01, "equivalent"),
+        (-0.003, 0.01, 0.01, "equivalent"),  # not 0, but smaller than what matters
+        (-0.01, 0.2, 0.5, "not decided"),
+    ],
+)
+def test_the_word(value, different, equivalent, word):
+    assert verdict(value, different, equivalent, 0.05) == word
