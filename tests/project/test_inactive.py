@@ -51,7 +51,6 @@ def committed(params) -> dict:
             [
                 "awp.target=all and awp.step=0.001 have no effect, because awp.enabled is false; "
                 "to use them, add -S awp.enabled=true"
-                "to use them, add -S awp.enabled=true"
             ],
         ),
         ({"awp": {"box": 0.02, "step": 0.001, "target": "all"}}, []),
