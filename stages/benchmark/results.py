@@ -22,6 +22,7 @@ LATENCY_COLUMNS = (
     "ratio_high",
     "rounds",
     "coverage",
+    "precision",
 )
 
 
@@ -58,13 +59,13 @@ def write_timing(timing: Mapping[str, Mapping[str, float]], conditions: Mapping[
     write_json(PROVENANCE / "benchmark.json", conditions)
 
 
-def write_latency(latencies: Sequence[Latency]) -> None:
-    """Write the latency table and its figure."""
+def write_latency(latencies: Sequence[Latency], precision: str) -> None:
+    """Write the latency table, with the `precision` in which all of it was measured, and its figure."""
     rows = []
     for latency in latencies:
         ratio = latency.ratio
         numbers = (latency.median_ms, latency.p95_ms, ratio.value, ratio.low, ratio.high)
         shape = (latency.arm, latency.batch_size, latency.length)
-        rows.append((*shape, *map(significant, numbers), ratio.rounds, round(ratio.coverage, 4)))
+        rows.append((*shape, *map(significant, numbers), ratio.rounds, round(ratio.coverage, 4), precision))
     write_csv(PLOTS / "latency.csv", LATENCY_COLUMNS, rows)
     save_figure(latency_figure(latencies), PLOTS / "latency.png")

@@ -7,6 +7,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # documented; the package has no __all__
 
+from stages.classifier.low_precision import LOW
 from stages.export.facts import SCORES, CardFacts
 from stages.export.scores import scores, warning
 from stages.export.terms import base_name, data_name, data_source, language, licence
@@ -17,6 +18,7 @@ from stages.project.schema import Params
 MARK = "exported_from"  # the key of the front matter by which an export recognizes a folder that it may replace
 MODULE = "bottleneck_adapter"
 LONGEST_LIST = 100  # characters; longer lists of classes are a table only
+TYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 TITLES = {"full": "Full fine-tuning of", "lora": "LoRA fine-tuning of", "adapter": "Bottleneck adapter for"}
 FORMS = {
     "full": "This folder loads with transformers alone.",
@@ -148,11 +150,22 @@ def training_table(facts: CardFacts) -> str:
         f"trained: {training['epochs_trained']}, kept: {training['best_epoch']}",
         "weight decay, largest gradient norm": f"{train.weight_decay:g}, {train.max_grad_norm:g}",
         "class weights": train.class_weights,
+        "precision": trained_precision(facts),
         "AWP": f"epsilon {awp.epsilon:g}, from {awp.window_start:g} to {awp.window_end:g} of each epoch" if awp.enabled else "no",
         "mixout": f"p {mixout.p:g}, on the head" if mixout.enabled else "no",
         "seed": str(params.seed),
     }
     return table(["what", "value"], lines.items())
+
+
+def trained_precision(facts: CardFacts) -> str:
+    """In which precision the forward pass of training was computed, and frozen weights were kept."""
+    train = facts.params.train
+    said = f"{TYPES[train.precision]} by autocast, trained weights in float32" if train.precision in LOW else "float32"
+    if facts.method == "full" or train.frozen_dtype == "same":
+        return said
+    kept = TYPES.get(train.frozen_dtype, train.frozen_dtype)
+    return f"{said}; the frozen weights {'were rounded to' if facts.method == 'lora' else 'were kept in'} {kept}"
 
 
 def limits(params: Params) -> str:

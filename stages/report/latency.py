@@ -83,9 +83,11 @@ def threads(facts: Facts, words: Language) -> str:
 
 
 def conditions(facts: Facts, words: Language) -> str:
-    """On what, how often and with what intervals the ratios were measured."""
+    """On what, in which precision, how often and with what intervals the ratios were measured."""
     rounds = int(facts.latency["rounds"].min())
+    # timings measured before there was a choice are those of float32
+    precision = words.say(f"computed_in.{facts.latency['precision'].iloc[0] if 'precision' in facts.latency else 'fp32'}")
     coverage = f"{100 * facts.latency['coverage'].min():.3g}"
     kind = "interval" if enough_rounds(facts) else "range"
-    measured = words.counted("latency.measured", rounds, device=facts.device, threads=threads(facts, words))
+    measured = words.counted("latency.measured", rounds, device=facts.device, threads=threads(facts, words), precision=precision)
     return f"{measured} {words.say(f'latency.{kind}_shown', coverage=coverage)}"
