@@ -50,7 +50,7 @@ def committed(path: Path) -> str:
 
     All are read by one process of git, once: a stage does not commit, and starting git takes longer than reading does.
     """
-    return _committed_in(Path.cwd())[path]
+    return _committed_in(Path.cwd()).get(path, "")
 
 
 @cache

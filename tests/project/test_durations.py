@@ -38,7 +38,7 @@ def phrase(project, params, with_params):
             {"data": {"source": "csv"}, "train": {"epochs": 3}},
             "time unknown: 14 min were measured with data.source=package, train.epochs=6",
         ),
-        ({"awp": {"enabled": False}}, "time unknown: 14 min were measured with awp.enabled=True, awp.window_start=0.5"),
+        ({"awp": {"enabled": False}}, "time unknown: 14 min were measured with awp.enabled=True, awp.target=trainable"),
         ({"report": {"method": "lora"}, "model": {"local": {"path": "x"}}}, "about 14 min"),  # not the stage's, or not in use
     ],
 )
