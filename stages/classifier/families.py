@@ -39,6 +39,10 @@ class Family:
         attention: regular expression of the full names of the query, key, value and output projections.
         feed_forward: regular expression of the full names of the modules that return a feed-forward block's output
             after its dropout, if there is one, and before the residual sum; there is exactly one per block.
+        attention_output: the same for attention's output.
+        feed_forward_input: regular expression of the full names of the modules that take a feed-forward block's input; one per
+            block.
+        feed_forward_projections: regular expression of the full names of a feed-forward block's linear layers.
         head: names of the modules outside the encoder, which every method trains. Whatever the
             pre-trained weights lack of them is newly initialized: all of it, except ModernBERT's `head` where the weights are
             those of a masked language model.
@@ -54,16 +58,29 @@ class Family:
 
     attention: str
     feed_forward: str
+    attention_output: str
+    feed_forward_input: str
+    feed_forward_projections: str
     head: tuple[str, ...]
     last_block: str | None = None
     longest_input: Callable[[Any], int] = _every_position
     gradient_checkpointing: bool = True
 
+    def projections(self, target: str) -> str:
+        """Return a regular expression of the full names of the linear layers of `target`: attention, feed_forward or all."""
+        both = f"({self.attention})|({self.feed_forward_projections})"
+        return {"attention": self.attention, "feed_forward": self.feed_forward_projections, "all": both}[target]
+
 
 _LAYER = r".*\.layer\.\d+\."
+_ALBERT_LAYER = r".*\.albert_layer_groups\.\d+\.albert_layers\.\d+\."
+_BERT_FEED_FORWARD = _LAYER + r"(intermediate|output)\.dense"
 _BERT = Family(
     attention=_LAYER + r"attention\.(self\.(query|key|value)|output\.dense)",
     feed_forward=_LAYER + r"output\.dropout",
+    attention_output=_LAYER + r"attention\.output\.dropout",
+    feed_forward_input=_LAYER + r"intermediate\.dense",
+    feed_forward_projections=_BERT_FEED_FORWARD,
     head=("classifier",),  # BERT's and ALBERT's pooler belongs to the pre-trained encoder
     last_block=_LAYER + r"attention\.output",
 )
@@ -76,6 +93,9 @@ FAMILIES = {
     "distilbert": Family(
         attention=_LAYER + r"attention\.(q_lin|k_lin|v_lin|out_lin)",
         feed_forward=_LAYER + r"ffn\.dropout",
+        attention_output=_LAYER + r"attention\.out_lin",
+        feed_forward_input=_LAYER + r"ffn\.lin1",
+        feed_forward_projections=_LAYER + r"ffn\.(lin1|lin2)",
         head=("pre_classifier", "classifier"),
     ),
     # Also v3. Published models have share_att_key: query_proj and key_proj project texts and distances, and so does LoRA on
@@ -84,6 +104,9 @@ FAMILIES = {
     "deberta-v2": Family(
         attention=_LAYER + r"attention\.(self\.((pos_)?(query|key)_proj|value_proj)|output\.dense)",
         feed_forward=_LAYER + r"output\.dropout",
+        attention_output=_LAYER + r"attention\.output\.dropout",
+        feed_forward_input=_LAYER + r"intermediate\.dense",
+        feed_forward_projections=_BERT_FEED_FORWARD,
         head=("pooler", "classifier"),  # not BERT's pooler: it is outside the encoder, and published weights lack it
         last_block=_LAYER + r"attention\.output",
         longest_input=_by_distance,
@@ -91,6 +114,9 @@ FAMILIES = {
     "mpnet": Family(
         attention=_LAYER + r"attention\.attn\.(q|k|v|o)",
         feed_forward=_LAYER + r"output\.dropout",
+        attention_output=_LAYER + r"attention\.dropout",
+        feed_forward_input=_LAYER + r"intermediate\.dense",
+        feed_forward_projections=_BERT_FEED_FORWARD,
         head=("classifier",),
         longest_input=_after_row_1,
         gradient_checkpointing=False,
@@ -98,16 +124,23 @@ FAMILIES = {
     # One group of layers runs several times: LoRA and the adapter are part of it and shared like all its weights. No layer
     # runs only as the last one, so none can be cut to the first token.
     "albert": Family(
-        attention=r".*\.albert_layer_groups\.\d+\.albert_layers\.\d+\.attention\.(query|key|value|dense)",
-        feed_forward=r".*\.albert_layer_groups\.\d+\.albert_layers\.\d+\.ffn_output",
+        attention=_ALBERT_LAYER + r"attention\.(query|key|value|dense)",
+        feed_forward=_ALBERT_LAYER + r"ffn_output",
+        attention_output=_ALBERT_LAYER + r"attention\.output_dropout",
+        feed_forward_input=_ALBERT_LAYER + r"ffn",
+        feed_forward_projections=_ALBERT_LAYER + r"(ffn|ffn_output)",
         head=("classifier",),
         gradient_checkpointing=False,
     ),
-    # Normalized before the block, not after the sum: with the adapter, y = x + h + up(f(down(h))). The head reads the mean of
-    # all tokens if the configuration says so.
+    # Normalized before the block, not after the sum: with the adapter, y = x + h + up(f(down(h))). The block's input, which a
+    # parallel adapter reads, is the normalized one. The first projections are fused: Wqkv makes query, key and value (one LoRA
+    # for the three), Wi the two halves of a gated unit. The head reads the mean of all tokens if the configuration says so.
     "modernbert": Family(
         attention=r".*\.layers\.\d+\.attn\.(Wqkv|Wo)",
         feed_forward=r".*\.layers\.\d+\.mlp\.Wo",
+        attention_output=r".*\.layers\.\d+\.attn\.out_drop",
+        feed_forward_input=r".*\.layers\.\d+\.mlp\.Wi",
+        feed_forward_projections=r".*\.layers\.\d+\.mlp\.(Wi|Wo)",
         head=("head", "classifier"),
     ),
 }

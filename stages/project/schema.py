@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 METHODS = ("full", "lora", "adapter")
+DECOMPOSED = ("pissa", "olora")  # values of peft.init that take LoRA's A and B from the frozen weight, and subtract them from it
 
 
 def _number_from_text(value: Any) -> Any:
@@ -33,7 +34,7 @@ Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
 Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]  # a commit; a branch or a tag can move
 CountOrAuto = Annotated[Any, BeforeValidator(_count_or_auto)]
-LAUNCHER = r"^(python|torchrun( \S+)*|accelerate launch( \S+)*)$"
+LAUNCHER = r"^(python|torchrun( \S+)*|accelerate launch( \S+)*|srun( \S+)*)$"
 
 
 class Section(BaseModel):
@@ -194,6 +195,25 @@ class PeftParams(Section):
     bottleneck: Count
     scaling: Positive
 
+    @field_validator("init")
+    @classmethod
+    def _orthogonal_halves_the_rank(cls, init: str, info: ValidationInfo) -> str:
+        rank = info.data.get("rank")
+        if init == "orthogonal" and rank is not None and rank % 2:
+            raise ValueError(f"orthogonal needs an even rank, received rank {rank}; change peft.rank or peft.init")
+        return init
+
+
+def _decomposed_in_full_precision(peft: PeftParams, info: ValidationInfo) -> PeftParams:
+    """Check that weights which `peft.init` changes are not quantized: what is left of them would be rounded to 4 bits anew."""
+    train = info.data.get("train")
+    if train is not None and train.frozen_dtype == "nf4" and peft.init in DECOMPOSED:
+        raise ValueError(
+            f"init {peft.init} changes the frozen weights, which frozen_dtype nf4 would round again, "
+            "received both; set peft.init to default, or train.frozen_dtype to same or bf16"
+        )
+    return peft
+
 
 class AwpParams(Section):
     enabled: bool
@@ -249,7 +269,7 @@ class Params(Section):
     data: DataParams
     model: ModelParams
     train: TrainParams
-    peft: PeftParams
+    peft: Annotated[PeftParams, AfterValidator(_decomposed_in_full_precision)]
     awp: AwpParams
     mixout: MixoutParams
     evaluate: EvaluateParams

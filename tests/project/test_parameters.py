@@ -62,6 +62,12 @@ def refusal(tmp_path):
         ({"peft.rnak": 4}, ["peft.rnak: unknown key; the nearest known one is peft.rank", "received 4"]),
         ({"peft.rank": "eight"}, ["peft.rank", "valid integer", "received 'eight'"]),
         ({"peft.rank": True}, ["peft.rank", "valid integer", "received True"]),
+        ({"peft.rank": 3, "peft.init": "orthogonal"}, ["peft.init: orthogonal needs an even rank, received rank 3"]),
+        ({"peft.init": "loftq"}, ["peft.init", "'pissa'", "received 'loftq'"]),
+        (
+            {"peft.init": "pissa", "train.frozen_dtype": "nf4"},
+            ["peft: init pissa changes the frozen weights", "frozen_dtype nf4"],
+        ),
         ({"peft": [1, 2]}, ["peft: a block of parameters was expected, received [1, 2]"]),
         ({"train.learning_rate.full": float("nan")}, ["train.learning_rate.full", "finite number", "received nan"]),
         ({"train.learning_rate.full": "fast"}, ["train.learning_rate.full", "valid number", "received 'fast'"]),
