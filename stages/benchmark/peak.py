@@ -94,7 +94,7 @@ def _peak_of_steps(
     _leave_the_file(model)
     if params.train.gradient_checkpointing:
         recompute_activations(model)
-    step = TrainingStep(model, params.train.max_grad_norm, params.awp)
+    step = TrainingStep(model, params.train.max_grad_norm, params.awp, params.train.precision)
     config = model.config
     assert isinstance(config, PreTrainedConfig)
     inputs = RandomInputs(config.vocab_size, len(labels), params.seed, device)

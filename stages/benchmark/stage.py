@@ -17,6 +17,7 @@ from stages.benchmark.statistics import median, significant
 from stages.benchmark.training_step import STEP_REPEATS, TrainingStep, time_training_steps
 from stages.classifier.counting import count_parameters
 from stages.classifier.faster.apply import accelerate_training
+from stages.classifier.low_precision import cast_for_inference, check_precision
 from stages.classifier.quiet import quiet_libraries
 from stages.classifier.saving import weights_sha256
 from stages.classifier.splits import column, load_labels, load_split, load_tokenizer, make_collator
@@ -42,6 +43,8 @@ def main() -> None:
     params = load_params()
     fix_threads()
     device = pick_device()
+    for parameter in ("train", "evaluate"):
+        check_precision(getattr(params, parameter).precision, f"{parameter}.precision", device)
     labels = load_labels()
     arms = load_arms(device, params.train.acceleration)
     config = arms["full"].config
@@ -58,16 +61,22 @@ def main() -> None:
         write_json(METRICS / "memory.json", count_memory(models, batching, inputs, trained_length, params.awp) | merged)
         peaks = measured_peaks()
 
-    latencies, load = measure_latency(arms, inputs, params.benchmark)
+    precision = params.evaluate.precision
+    for model in arms.values():  # only now: merging was compared in float32
+        cast_for_inference(model, precision)
+    latencies, load = measure_latency(arms, inputs, params.benchmark, precision)
     if note := busy_note(load, torch.get_num_threads()):
         print(note, flush=True)
-    throughput = measure_throughput(arms, load_split("test"), make_collator(load_tokenizer()), params.evaluate.batch_size)
+    throughput = measure_throughput(
+        arms, load_split("test"), make_collator(load_tokenizer()), params.evaluate.batch_size, precision
+    )
     del arms
     typical = ceil(median(column(load_split("train"), "length")))
     training = measure_training(params, models, batching, inputs, typical, peaks)
     conditions = {
         "machine": describe_machine(device) | {"load_average": round(load, 2)},
         "base_model_sha256": weights_sha256(BASE_MODEL),
+        "training_precision": params.train.precision,
         "latency_length": max(params.benchmark.lengths),
         "latency_rounds": params.benchmark.repeats,
         "latency_coverage": round(latencies[0].ratio.coverage, 4),
@@ -80,7 +89,7 @@ def main() -> None:
         **other_peaks(training),
     }
     write_timing({arm: arm_timing(arm, latencies, throughput[arm], training, params.benchmark) for arm in ARMS}, conditions)
-    write_latency(latencies)
+    write_latency(latencies, precision)
 
 
 def compare_merged(arms: dict[str, nn.Module], inputs: RandomInputs, params: Params) -> dict[str, float]:
@@ -148,7 +157,10 @@ def measure_training(
     if params.train.acceleration:
         for model in models.values():
             accelerate_training(model)
-    steps = {method: TrainingStep(model, params.train.max_grad_norm, params.awp) for method, model in models.items()}
+    steps = {
+        method: TrainingStep(model, params.train.max_grad_norm, params.awp, params.train.precision)
+        for method, model in models.items()
+    }
     times = time_training_steps(steps, inputs, batching, typical)
     return {
         method: {"step_ms": times[method]["plain"], "step_awp_ms": times[method]["awp"], **peaks[method]} for method in METHODS

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from peft_extras.awp import AdversarialWeightPerturbation
 from stages.benchmark.protocol import median_milliseconds, synchronizer, time_interleaved
+from stages.classifier.low_precision import in_precision
 from stages.memory.batching import Batching
 from stages.memory.inputs import RandomInputs
 from stages.memory.step import awp_arguments, make_optimizer, micro_batch_loss
@@ -29,10 +30,14 @@ class TrainingStep:
     Args:
         max_grad_norm: the norm to which the gradient is clipped.
         awp: how AWP moves the weights in the steps that use it.
+        precision: `train.precision`; in fp16 the loss is scaled, as in training.
     """
 
-    def __init__(self, model: nn.Module, max_grad_norm: float, awp: AwpParams):
+    def __init__(self, model: nn.Module, max_grad_norm: float, awp: AwpParams, precision: str = "fp32"):
         self.model = model.train()
+        self.device = next(model.parameters()).device
+        self.forward = in_precision(model, precision, self.device)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
         self.trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = make_optimizer(model)
         self.max_grad_norm = max_grad_norm
@@ -47,12 +52,14 @@ class TrainingStep:
                     loss().backward()
             else:
                 loss().backward()
+        self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self.trainable, self.max_grad_norm)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         self.optimizer.zero_grad()
 
     def _loss(self, batch: Mapping[str, torch.Tensor], labels: torch.Tensor, micro_batches: int) -> torch.Tensor:
-        return micro_batch_loss(self.model, batch, labels) / micro_batches
+        return self.scaler.scale(micro_batch_loss(self.forward, batch, labels) / micro_batches)
 
 
 def time_training_steps(

@@ -165,7 +165,8 @@ def trained_precision(facts: CardFacts) -> str:
     if facts.method == "full" or train.frozen_dtype == "same":
         return said
     kept = TYPES.get(train.frozen_dtype, train.frozen_dtype)
-    return f"{said}; the frozen weights {'were rounded to' if facts.method == 'lora' else 'were kept in'} {kept}"
+    here = "merged here with their rounded values" if facts.method == "lora" else "base/ holds them as they were before"
+    return f"{said}; frozen weights in {kept}, {here}"
 
 
 def limits(params: Params) -> str:

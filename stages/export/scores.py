@@ -28,7 +28,13 @@ def scores(facts: CardFacts) -> str:
     text += "\n\nThe epoch was chosen by this macro F1, so it is slightly optimistic."
     if facts.test is None:
         return text + "\n\nNo scores on the test set: these weights were not evaluated (`dvc repro evaluate` does it)."
-    return f"{text}\n\n{scores_on_test(facts.test, facts.params.evaluate.confidence)}"
+    evaluate = facts.params.evaluate
+    text += f"\n\n{scores_on_test(facts.test, evaluate.confidence)}"
+    return (
+        text
+        if evaluate.precision == "fp32"
+        else f"{text}\n\nThe model predicted the test set in {evaluate.precision} (autocast)."
+    )
 
 
 def score_table(split: str, values: Mapping[str, float]) -> str:

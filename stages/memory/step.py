@@ -1,6 +1,6 @@
 """The loss, the optimizer and the perturbation of the training step whose memory is predicted and whose time is measured."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -15,9 +15,9 @@ def make_optimizer(model: nn.Module) -> torch.optim.AdamW:
     return torch.optim.AdamW(trainable, lr=1e-6, fused=True)
 
 
-def micro_batch_loss(model: nn.Module, batch: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross entropy of `batch` (scalar); labels (B,)."""
-    return nn.functional.cross_entropy(model(**batch).logits, labels)
+def micro_batch_loss(model: Callable[..., Any], batch: Mapping[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+    """Mean cross entropy of `batch` (scalar), in float32 whatever `model` computes in; labels (B,)."""
+    return nn.functional.cross_entropy(model(**batch).logits.float(), labels)
 
 
 def awp_arguments(awp: AwpParams) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from stages.project.environment import ROUNDING, recorded_environment, settle_environment
+from stages.project.environment import ROUNDING, computed_in, recorded_environment, settle_environment
 from tests.imports import ROOT
 
 
@@ -26,8 +26,8 @@ def test_what_would_change_results_is_removed_and_named(capsys):
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(
         "environment: ACCELERATE_DYNAMO_BACKEND=INDUCTOR, ACCELERATE_GRADIENT_ACCUMULATION_STEPS=4, "
-        "ACCELERATE_MIXED_PRECISION=bf16, ACCELERATE_USE_FSDP=true, NVIDIA_TF32_OVERRIDE=1 has no effect here: this project "
-        "computes in float32"
+        "ACCELERATE_MIXED_PRECISION=bf16, ACCELERATE_USE_FSDP=true, NVIDIA_TF32_OVERRIDE=1 has no effect here: params.yaml "
+        "decides the precision (train.precision, evaluate.precision)"
     )
 
 
@@ -52,6 +52,21 @@ def test_a_stage_settles_it_before_it_imports_anything_and_only_rank_0_tells(ran
     environment = {**os.environ, "ACCELERATE_MIXED_PRECISION": "bf16", "RANK": rank}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert ("ACCELERATE_MIXED_PRECISION=bf16 has no effect" in done.stdout) == (rank == "0")
+
+
+@pytest.mark.parametrize(
+    ("stage", "train", "evaluate", "expected"),
+    [
+        ("train_lora", "fp32", "bf16", "float32"),
+        ("train_full", "bf16", "fp32", "bfloat16 (autocast)"),
+        ("evaluate", "bf16", "fp16", "float16 (autocast)"),
+        ("benchmark", "bf16", "bf16", "bfloat16 (autocast)"),
+        ("benchmark", "bf16", "fp32", "training bfloat16 (autocast), inference float32"),
+        ("prepare", "bf16", "bf16", "float32"),
+    ],
+)
+def test_the_recorded_precision_is_the_parameter_that_the_stage_follows(with_params, stage, train, evaluate, expected):
+    assert computed_in(stage, with_params(train={"precision": train}, evaluate={"precision": evaluate})) == expected
 
 
 def test_what_changes_rounding_only_is_recorded():
