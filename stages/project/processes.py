@@ -1,6 +1,8 @@
-"""Which process of a distributed training this is, as torchrun and accelerate say in the environment."""
+"""Which process of a distributed training this is, as torchrun, accelerate and srun say in the environment."""
 
 import os
+import subprocess
+from collections.abc import MutableMapping
 
 from stages.project.errors import UserError
 
@@ -10,7 +12,7 @@ SET_BY_LAUNCHERS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_P
 INDEX = ("RANK", "LOCAL_RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID",
          "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_LOCAL_RANK")  # fmt: skip
 COUNT = ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS",
-         "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE")  # fmt: skip
+         "SLURM_STEP_NUM_TASKS", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE")  # fmt: skip
 
 
 def process_count() -> int:
@@ -26,6 +28,43 @@ def process_index() -> int:
 def is_main_process() -> bool:
     """Whether this is rank 0, the process that writes results and prints."""
     return process_index() == 0
+
+
+def is_node_leader() -> bool:
+    """Whether this is the first process on its machine; without a launcher it is. Rank 0 is one of these."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def adopt_srun(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Give a task of SLURM's `srun` the names that PyTorch reads; those of another launcher are replaced.
+
+    RANK is SLURM_PROCID, WORLD_SIZE is SLURM_STEP_NUM_TASKS and LOCAL_RANK is SLURM_LOCALID. All tasks meet at the first host of
+    the step (SLURM gives it task 0), on a port that follows from the numbers of job and step, so that two steps on one host do
+    not meet; MASTER_ADDR and MASTER_PORT that are set already stay.
+
+    Raises:
+        UserError: the process is no task of srun.
+    """
+    names = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID", "WORLD_SIZE": "SLURM_STEP_NUM_TASKS"}
+    if missing := [name for name in (*names.values(), "SLURM_JOB_ID", "SLURM_STEP_ID") if name not in environment]:
+        raise UserError(f"train.launcher: srun set no {', '.join(missing)} in the process that it started; use another launcher")
+    environment.update({name: environment[of_slurm] for name, of_slurm in names.items()})
+    # below the ports that Linux hands out by itself (32768 and above)
+    port = 12_000 + (97 * int(environment["SLURM_JOB_ID"]) + int(environment["SLURM_STEP_ID"])) % 20_000
+    environment.setdefault("MASTER_PORT", str(port))
+    if "MASTER_ADDR" not in environment:
+        environment["MASTER_ADDR"] = _first_host(environment.get("SLURM_STEP_NODELIST", ""))
+
+
+def _first_host(nodes: str) -> str:
+    """The first host of SLURM's list, as in node[03-07],other: SLURM itself reads it."""
+    try:
+        done = subprocess.run(["scontrol", "show", "hostnames", nodes], capture_output=True, text=True, check=True)
+        return done.stdout.split()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        raise UserError(
+            f"train.launcher: scontrol could not name the first host of SLURM_STEP_NODELIST={nodes!r}; set MASTER_ADDR to it"
+        ) from None
 
 
 def is_launched() -> bool:

@@ -9,6 +9,7 @@ from transformers import TrainingArguments
 from stages.memory.batching import Batching
 from stages.project.machine import pick_device
 from stages.project.schema import Params
+from stages.training.nodes import timeout_seconds
 
 
 def training_arguments(params: Params, batching: Batching, learning_rate: float, scratch: str) -> TrainingArguments:
@@ -32,6 +33,7 @@ def training_arguments(params: Params, batching: Batching, learning_rate: float,
         weight_decay=train.weight_decay,
         max_grad_norm=train.max_grad_norm,
         optim="adamw_torch_fused",
+        ddp_timeout=timeout_seconds(),
         use_cpu=pick_device().type == "cpu",  # without a GPU, several processes communicate only if told so
         seed=params.seed,
         data_seed=params.seed,

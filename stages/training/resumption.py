@@ -16,6 +16,7 @@ from stages.project.errors import UserError
 from stages.project.running import Clock
 from stages.training.early_stopping import EarlyStopping
 from stages.training.history import EpochRow, History
+from stages.training.nodes import share_saved
 from stages.training.save_point import Saved, SavePoint
 from stages.training.trainer import FineTuningTrainer
 
@@ -32,7 +33,8 @@ class Resumption(TrainerCallback):
     the seed. The library's own checkpoints are partly pickles, are not replaced atomically, and lack the last four.
 
     A point is saved after each epoch and, within an epoch, once a minute, or less often if saving takes long. Several
-    processes share all state except random numbers and running losses: rank 0 gathers these and writes.
+    processes share all state except random numbers and running losses: rank 0 gathers these and writes. To resume, one disk
+    with the file suffices.
 
     Attributes:
         saved: the state to resume from, None to start from the beginning.
@@ -45,10 +47,11 @@ class Resumption(TrainerCallback):
         self.trainer, self.point, self.history, self.stopping = trainer, point, history, stopping
         self.seconds = self.pause = _seconds()
         self.last_saved = time.monotonic()
-        self.saved = point.read()
+        self.saved = share_saved(point.read(), trainer.args.device)
         if self.saved:
             Clock.partial = True
-            print(f"resuming from step {self.saved.state['trainer']['global_step']}, saved in {point.path}", flush=True)
+            step = self.saved.state["trainer"]["global_step"]
+            print(f"resuming from step {step}, saved in {point.path}", flush=True)
 
     def save(self) -> None:
         """Write the current state; on a full disk print that and keep the previous save point."""

@@ -19,13 +19,14 @@ from stages.memory.recompute import recompute_activations
 from stages.methods.method import Method, Model, build
 from stages.project.environment import settle_environment
 from stages.project.parameters import load_params
-from stages.project.processes import is_main_process, process_index
+from stages.project.processes import is_main_process, is_node_leader, process_index
 from stages.project.provenance import provenance
 from stages.project.schema import Params
 from stages.training.arguments import check_accelerator, training_arguments
 from stages.training.divergence import Divergence, explained
 from stages.training.early_stopping import EarlyStopping
 from stages.training.history import History, ProgressBar
+from stages.training.nodes import ending_together, require_same_inputs
 from stages.training.results import Run, write_results
 from stages.training.resumption import Resumption
 from stages.training.save_point import SavePoint, save_point_of
@@ -39,9 +40,11 @@ def train(method: Method) -> None:
     # recorded before training, which edits made while it runs do not affect
     record = provenance(f"train_{method.NAME}", params)
     point = save_point_of(method.NAME, record["inputs"])
-    run = fit(method, params, labels, tokenizer, load_split("train"), point)
+    with ending_together():
+        run = fit(method, params, labels, tokenizer, load_split("train"), point)
     if is_main_process():
         write_results(method.NAME, params, labels, tokenizer, run, record)
+    if is_node_leader():
         point.remove()  # only now: if writing the results fails, the next start need not train again
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
@@ -77,6 +80,7 @@ def fit(
         trainer.add_callback(history)
         trainer.add_callback(stopping)
         if point:
+            require_same_inputs(point.inputs)
             trainer.make_resumable(Resumption(trainer, point, history, stopping))
         if process_index():
             # every process draws its own dropout and mixout masks; rank 0 draws those of a single process
@@ -84,7 +88,7 @@ def fit(
         try:
             trainer.train_to_the_end()
         except Divergence as found:
-            if point and is_main_process():
+            if point and is_node_leader():
                 point.remove()
             raise explained(found, method.NAME, params) from None
     stopping.restore()
