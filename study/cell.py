@@ -117,7 +117,9 @@ def _method(cell: Cell, params: Params, labels: list[str], tokenizer: PreTrained
         model, collator = load_base_model(labels, params.seed).to(pick_device()), make_collator(tokenizer)
         return torch.cat([compute_features(model, rows, collator, params.evaluate.batch_size) for rows in sets.values()])
 
-    key = hashlib.sha256(f"{content_hash(BASE_MODEL)} {content_hash(PROCESSED)} {params.evaluate.batch_size}".encode()).hexdigest()
+    key = hashlib.sha256(
+        f"{content_hash(BASE_MODEL)} {content_hash(PROCESSED)} {params.evaluate.batch_size}".encode()
+    ).hexdigest()
     features = kept_features(FEATURES / f"{key[:16]}.safetensors", compute)
     return HeadOnly(features), lambda name: as_row_numbers(sets[name], firsts[name])
 
@@ -207,5 +209,7 @@ if __name__ == "__main__":
     with report_errors():
         forget_launcher()
         if len(sys.argv) != 2:
-            raise UserError(f"python -m study.cell takes the name of one cell, received {sys.argv[1:]}; see python -m study.cells")
+            raise UserError(
+                f"python -m study.cell takes the name of one cell, received {sys.argv[1:]}; see python -m study.cells"
+            )
         main(sys.argv[1])

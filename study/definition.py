@@ -78,7 +78,9 @@ def find_cell(study: Study, name: str) -> Cell:
     cells = cells_of(study)
     if name not in cells:
         group = [other for other in cells if other.partition("-")[0] == name.partition("-")[0]] or list(cells)
-        raise UserError(f"the study has no cell {name!r}; its cells are called {', '.join(group[:4])} ..., see python -m study.cells")
+        raise UserError(
+            f"the study has no cell {name!r}; its cells are called {', '.join(group[:4])} ..., see python -m study.cells"
+        )
     return cells[name]
 
 

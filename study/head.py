@@ -111,8 +111,8 @@ def _check(model: PreTrainedModel, rows: Dataset, collator: Callable, features: 
         setattr(model, name, encoder)
     if not torch.allclose(own, theirs, atol=TOLERANCE):
         raise UserError(
-            f"the study's method head needs an encoder whose head reads the first token only; that of a {model.config.model_type} "
-            "model does not; leave head out of the methods in study/params.yaml"
+            "the study's method head needs an encoder whose head reads the first token only; that of a "
+            f"{model.config.model_type} model does not; leave head out of the methods in study/params.yaml"
         )
 
 

@@ -40,7 +40,9 @@ def choose_rates(study: Study) -> dict[str, dict[str, float]]:
             if rate in (min(scores), max(scores)):
                 where, more = ("smallest", "smaller") if rate == min(scores) else ("largest", "larger")
                 tried = ", ".join(f"{tried:g}: {scores[tried][0]:.4f}" for tried in sorted(scores))
-                edges.append(f"rates.grid.{method}: for {condition}, {rate:g} is best and the {where} (F1 {tried}); add a {more} one")
+                edges.append(
+                    f"rates.grid.{method}: for {condition}, {rate:g} is best and the {where} (F1 {tried}); add a {more} one"
+                )
     if edges:
         raise UserError("\n  ".join([f"{PARAMS}: the best learning rate must be inside the grid", *edges]))
     return {method: {condition: best[method, RATE_OF[condition]] for condition in CONDITIONS} for method in METHODS}

@@ -198,4 +198,6 @@ def load_study(path: Path = PARAMS) -> Study:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}, received {fault['input']!r}" for fault in error.errors()]
         raise UserError("\n  ".join([f"{path}: {len(faults)} fault(s)", *faults])) from None
     except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read: {' '.join(str(error).split())}; run the command in the project's folder") from None
+        raise UserError(
+            f"{path}: cannot be read: {' '.join(str(error).split())}; run the command in the project's folder"
+        ) from None

@@ -1,0 +1,177 @@
+"""python -m study.run [NAME ...] [--jobs N]
+
+Runs the cells that are missing (`make study`), or the named ones if they are, as many at once as there are cores: a cell has one
+thread. The learning rates come first; the other cells take the chosen ones. Stop it whenever you like, with Ctrl-C or harder:
+finished cells stay, the others start again next time. At the end metrics/study/cells.csv has a row for every finished cell.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+
+from stages.project.durations import in_words
+from stages.project.errors import UserError
+from stages.project.files import read_json
+from stages.project.running import only_stage, report_errors
+from study import budget, collect, inputs, rates, state
+from study.definition import Cell, cells_of, find_cell
+from study.paths import CELLS, LOGS
+from study.settings import Study, load_study
+
+POLL = 0.2  # seconds between looks at the running cells
+LAST_LINES = 12  # of the log of a cell that failed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m study.run", description="Run the cells of the study that are missing.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="cells to run; without names all, see python -m study.cells")
+    parser.add_argument("--jobs", type=int, default=cores(), help="cells at once (default: %(default)s, the number of cores)")
+    options = parser.parse_args()
+    if options.jobs < 1:
+        raise UserError(f"--jobs: must be 1 or more, received {options.jobs}")
+    study = load_study()
+    wanted = [find_cell(study, name) for name in options.names] or list(cells_of(study).values())
+    with terminated_as_interrupted():
+        run(study, wanted, options.jobs)
+
+
+def run(study: Study, wanted: list[Cell], jobs: int) -> None:
+    """Run those of `wanted` that are not finished, the learning rates first.
+
+    Raises:
+        UserError: a cell failed, or a learning rate lies at the edge of its grid.
+    """
+    if not missing(wanted):
+        print(f"all {len(wanted)} cells are finished: nothing to run")
+        collect.main()
+        return
+    require_data()
+    with only_stage("study"):
+        try:
+            first = missing([cell for cell in wanted if cell.series == "rates"])
+            others = [cell for cell in wanted if cell.series != "rates"]
+            Runner(study, first, jobs, after=missing(others)).run()
+            if others and any(cell.learning_rate is None for cell in others):
+                rates.main()
+                Runner(study, missing(others), jobs).run()
+        finally:
+            collect.main()
+
+
+def missing(cells: Iterable[Cell]) -> list[Cell]:
+    """Return those of `cells` that are not finished, after bringing the files that they depend on up to date."""
+    inputs.main()
+    stages = state.unfinished_stages()
+    return [cell for cell in cells if cell.stage in stages]
+
+
+def require_data() -> None:
+    """Bring the prepared texts and the encoder up to date, as the comparison's own trainings would."""
+    print("dvc repro prepare", flush=True)
+    done = subprocess.run(["dvc", "repro", "--quiet", "prepare"], env=os.environ | state.QUIET)
+    if done.returncode:
+        raise UserError("the cells need what the stage prepare writes, and it failed, see above")
+
+
+class Runner:
+    """Runs `cells`, `jobs` at once, in their order.
+
+    Args:
+        after: cells that will follow, for the time that is left.
+    """
+
+    def __init__(self, study: Study, cells: list[Cell], jobs: int, after: Iterable[Cell] = ()):
+        self.waiting, self.jobs = list(cells), jobs
+        self.running: dict[Cell | str, tuple[Cell, subprocess.Popen]] = {}
+        self.failed: list[str] = []
+        self.done, self.number = 0, len(cells)
+        sizes = budget.texts_in_sets()
+        factor = budget.correction(cells_of(study).values(), study, sizes)
+        self.seconds = {cell.name: factor * budget.seconds_of(cell, study, sizes) for cell in (*cells, *after)}
+        self.after = [cell.name for cell in after]
+
+    def run(self) -> None:
+        """Run all; a cell that fails does not stop the others.
+
+        Raises:
+            UserError: at the end, if some failed.
+        """
+        try:
+            while self.waiting or self.running:
+                while self.waiting and len(self.running) < self.jobs:
+                    cell = self.waiting.pop(0)
+                    self.running[cell.name] = cell, state.start_stage(cell.stage, LOGS / f"{cell.name}.txt")
+                time.sleep(POLL)
+                for name, (cell, process) in list(self.running.items()):
+                    if process.poll() is not None:
+                        del self.running[name]
+                        self.ended(cell, process.returncode)
+        except KeyboardInterrupt:
+            self.stop()
+            raise
+        if self.failed:
+            raise UserError(f"{len(self.failed)} cell(s) failed: {', '.join(self.failed)}; their output is in {LOGS}")
+
+    def ended(self, cell: Cell, status: int) -> None:
+        """Print how a cell ended, and what is left."""
+        self.done += 1
+        if status:
+            self.failed.append(cell.name)
+            lines = (LOGS / f"{cell.name}.txt").read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
+            print("\n".join([f"{cell.name} failed with status {status}:", *(f"    {line}" for line in lines)]), flush=True)
+            return
+        row = read_json(CELLS / f"{cell.name}.json")
+        score = f"test F1 {row['test_f1']:.4f}" if row["test_f1"] is not None else f"validation F1 {row['validation_f1']:.4f}"
+        print(f"[{self.done}/{self.number}] {cell.name}: {score}; {self.left()}", flush=True)
+
+    def left(self) -> str:
+        """How many cells are left, and for how long."""
+        names = [*(cell.name for cell in self.waiting), *self.running, *self.after]
+        if not names:
+            return "none left"
+        return f"{len(names)} left, {in_words(sum(self.seconds[name] for name in names) / self.jobs)}"
+
+    def stop(self) -> None:
+        """End the running cells with all their processes; they have written nothing yet."""
+        for _, process in self.running.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+        for _, process in self.running.values():
+            with contextlib.suppress(ProcessLookupError):
+                try:
+                    process.wait(timeout=10)
+                finally:
+                    os.killpg(process.pid, signal.SIGKILL)
+        left = len(self.waiting) + len(self.running) + len(self.after)
+        print(f"\nstopped; finished cells are kept, {left} left: `make study` goes on from here", flush=True)
+
+
+@contextlib.contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Let a polite end (SIGTERM, a closed terminal) stop the cells like Ctrl-C, and end as the signal would."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+if __name__ == "__main__":
+    with report_errors():
+        main()
