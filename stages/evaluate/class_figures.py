@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from stages.presentation.confusions import most_confused, most_erring
+from stages.classifier.confusions import most_confused, most_erring
 from stages.presentation.figures import INK, METHOD_COLOURS, METHOD_MARKERS, house_style, new_figure
 from stages.presentation.labels import NUMBERED, figure_labels
 from stages.presentation.titles import METHOD_LABELS

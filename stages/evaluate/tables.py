@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import classification_report, precision_recall_fscore_support
 
+from stages.classifier.confusions import most_confused
 from stages.evaluate.results import REFERENCE
-from stages.presentation.confusions import most_confused
 from stages.presentation.labels import number_key, short_labels
 from stages.presentation.text import aligned, display_width
 from stages.presentation.titles import BASELINE_LABELS, METHOD_LABELS

@@ -2,9 +2,11 @@
 
 import re
 
+import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 
+from stages.classifier.confusions import most_confused
 from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
 from stages.report.facts import SPLITS, Facts
@@ -33,16 +35,16 @@ def confusion(facts: Facts, words: Language) -> str:
 
 
 def confused_pairs(facts: Facts, words: Language, most: int = ALL_PAIRS) -> str:
-    """The pairs (actual, predicted) that the methods confuse most, by the sum over the methods."""
-    pairs = pd.concat([table.assign(method=method) for method, table in facts.confusion.items()])
-    wrong = pairs[pairs["actual"] != pairs["predicted"]]
-    counts = wrong.groupby(["actual", "predicted", "method"]).size().unstack(fill_value=0).reindex(columns=METHODS, fill_value=0)
-    if counts.empty:
+    """The pairs (actual, predicted) that the methods confuse most, by the sum over the methods; equal sums in order of class."""
+    names, labels = facts.classes, facts.class_labels
+    counts = {method: _counts(facts, method).to_numpy() for method in METHODS}
+    pairs = most_confused(sum(counts.values(), np.zeros((len(names), len(names)), dtype=int)), most)
+    if not pairs:
         return words.say("confusion.none")
-    # stable: pairs with the same sum stay in the order of their names, in every language and run
-    first = counts.loc[(-counts.sum(axis=1)).sort_values(kind="stable").index[:most]]
-    labels = facts.class_labels
-    rows = [(labels[pair[0]], labels[pair[1]], *(f"{row[method]:,}" for method in METHODS)) for pair, row in first.iterrows()]
+    rows = [
+        (labels[names[pair.actual]], labels[names[pair.predicted]], *(f"{counts[method][pair[:2]]:,}" for method in METHODS))
+        for pair in pairs
+    ]
     header = (*words.header("pairs"), *(words.label(method) for method in METHODS))
     return f"{words.counted('confusion.pairs', len(rows))}\n\n{markdown_table(header, rows)}"
 

@@ -8,6 +8,7 @@ from sklearn.metrics import confusion_matrix
 from transformers import PreTrainedTokenizerBase
 
 from peft_extras.awp import PerturbationLog
+from stages.classifier.confusions import most_confused
 from stages.classifier.counting import ParameterCounts
 from stages.classifier.inference import predict_logits
 from stages.classifier.saving import save_checkpoint
@@ -60,11 +61,9 @@ def confusion_text(matrix: np.ndarray, labels: list[str]) -> str:
     table = pd.DataFrame(matrix, index=[f"true {name}" for name in names], columns=names).to_string()
     if len(table.partition("\n")[0]) <= _WIDEST:
         return f"confusion matrix on validation (columns: predicted)\n{table}"
-    errors = matrix - np.diag(matrix.diagonal())
-    largest = np.argsort(-errors, axis=None, kind="stable")[:10]
-    pairs = [(row, column) for row, column in np.stack(np.unravel_index(largest, errors.shape), axis=1) if errors[row, column]]
     lines = [
-        f"{errors[row, column]:>6} of {matrix[row].sum()}: true {names[row]}, predicted {names[column]}" for row, column in pairs
+        f"{pair.texts:>6} of {matrix[pair.actual].sum()}: true {names[pair.actual]}, predicted {names[pair.predicted]}"
+        for pair in most_confused(matrix)
     ]
     return "\n".join([f"most confused on validation, {matrix.trace()} of {matrix.sum()} are right", *lines])
 

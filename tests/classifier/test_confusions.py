@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stages.presentation.confusions import most_confused, most_erring
+from stages.classifier.confusions import most_confused, most_erring
 
 MATRIX = np.array([[50, 3, 0, 0], [7, 40, 0, 0], [0, 3, 9, 0], [0, 0, 0, 99]])
 
