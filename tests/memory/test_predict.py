@@ -132,3 +132,19 @@ def test_metrics_add_up(predictions):
     assert metrics["peak_training_memory_mib"] == pytest.approx(sum(metrics[part] for part in parts), abs=0.005)
     assert metrics["peak_mib_by_micro_batch"]["micro_batch_2"] == metrics["peak_training_memory_mib"]
     assert metrics["optimizer_state_bytes"] == predictions["lora"][2].optimizer_state
+
+
+def test_awp_on_all_weights_holds_copies_of_the_frozen_ones_too(models, with_params):
+    """Of an embedding the rows that the batch can have read; none of the head's copy that PEFT keeps and nothing reads."""
+    model, tokens = models["lora"], 4 * 8
+    everything = with_params(awp={"target": "all"}).awp
+    trained, every = (predict_training_memory(model, INPUTS, (4,), 8, True, awp)[4] for awp in (True, everything))
+    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, torch.nn.Embedding)}
+    frozen = [
+        parameter[:tokens] if id(parameter) in embeddings else parameter
+        for name, parameter in model.named_parameters()
+        if not parameter.requires_grad and parameter.dim() > 1 and "original_module" not in name
+    ]
+    assert len(frozen) > 10
+    assert every.awp_buffer - trained.awp_buffer == stored_bytes(frozen)
+    assert every.peak > trained.peak and every.weights == trained.weights
