@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from bench import __main__ as bench
+from bench import agreement
 from bench.arms import ARMS
 from tests.imports import ROOT
 from tests.training.tiny import prepare, write_params, write_split
@@ -51,3 +52,14 @@ def test_an_arm_that_cannot_start_is_named(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit, match="the arm 'ours full' ended"):
         bench.Arm("ours full")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (ROOT / agreement.OTHER_PYTHON).is_file(), reason="no AdapterHub library: make .cache/adapterhub/.installed"
+)
+@pytest.mark.parametrize("place", agreement.PLACES)
+def test_the_adapters_give_the_logits_of_the_adapterhub_library(place, params, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    difference, bare = agreement.compare(place, ROOT / agreement.OTHER_PYTHON, params)
+    assert difference < 1e-6 < 1e-1 < bare

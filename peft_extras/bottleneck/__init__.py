@@ -1,4 +1,4 @@
-"""A PEFT tuner for bottleneck adapters in feed-forward blocks, which PEFT itself does not have.
+"""A PEFT tuner for bottleneck adapters behind or beside the blocks of a Transformer, which PEFT itself does not have.
 
 After importing this package `get_peft_model`, `save_pretrained` and `PeftModel.from_pretrained` treat a
 `BottleneckConfig` like any of PEFT's own configurations.
