@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import get_args
 
 import torch
 from torch import nn
@@ -56,12 +57,9 @@ class AdversarialWeightPerturbation:
         for name, value in (("epsilon", epsilon), ("step", step), *([] if box is None else [("box", box)])):
             if not value > 0:
                 raise ValueError(f"awp: {name} must be greater than 0, received {value!r}")
-        for name, value, known in (
-            ("target", target, ("trainable", "all")),
-            ("embeddings", embeddings, ("tensor", "rows", "exclude")),
-        ):
-            if value not in known:
-                raise ValueError(f"awp: {name} must be one of {', '.join(known)}, received {value!r}")
+        for name, choice, known in (("target", target, get_args(Target)), ("embeddings", embeddings, get_args(Embeddings))):
+            if choice not in known:
+                raise ValueError(f"awp: {name} must be one of {', '.join(known)}, received {choice!r}")
         self.epsilon, self.box, self.step = epsilon, box, step
         self.each_row = embeddings == "rows"
         self.weights = weights_to_move(model, self._candidates(model), target, embeddings)

@@ -58,8 +58,8 @@ def embedding_weights(model: nn.Module) -> set[int]:
 
 def originals(model: nn.Module) -> set[int]:
     """The `id` of every tensor of which PEFT trains a copy (modules_to_save), told by the names in its wrapper."""
-    wrappers = [module for module in model.modules() if hasattr(module, "original_module") and hasattr(module, "modules_to_save")]
-    replaced = [wrapper.original_module for wrapper in wrappers]
+    wrappers = [module for module in model.modules() if hasattr(module, "modules_to_save")]
+    replaced = [original for wrapper in wrappers if isinstance(original := getattr(wrapper, "original_module", None), nn.Module)]
     return {id(tensor) for module in replaced for tensor in (*module.parameters(), *module.buffers())}
 
 
