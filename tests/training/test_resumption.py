@@ -1,6 +1,7 @@
 """A training that is killed, at any moment and more than once, ends in the bytes of one that was never touched."""
 
 import errno
+import json
 import multiprocessing
 import os
 import random
@@ -136,6 +137,19 @@ def test_killed_at_random_moments(copies, method, awp):
     assert results(killed) == results(untouched)
     assert len(results(killed)) == (7 if method == "full" else 9)
     assert not list((killed / SAVE_POINTS).iterdir())
+
+
+@pytest.mark.parametrize(("method", "frozen"), [("full", "same"), ("lora", "bf16"), ("adapter", "bf16")])
+def test_killed_and_resumed_in_bf16_ends_in_the_same_bytes(copies, method, frozen):
+    options = {"precision": "bf16", "frozen_dtype": frozen}
+    untouched, killed = copies("untouched", **options), copies("killed", **options)
+    finish(untouched, method, seconds=3600)
+    for points in (1, 3):
+        kill(killed, method, partial(die_after, points, 500))
+    assert finish(killed, method).count("resuming from step") == 2
+    assert results(killed) == results(untouched)
+    record = json.loads((killed / f"metrics/provenance/train_{method}.json").read_text())["inputs"]
+    assert record["machine precision"] == "bfloat16 (autocast)" and record["parameter train.precision"] == "'bf16'"
 
 
 @pytest.mark.parametrize("method", METHODS)
