@@ -40,8 +40,8 @@ def training_arguments(params: Params, batching: Batching, learning_rate: float,
         eval_strategy="epoch",
         logging_strategy="epoch",
         logging_nan_inf_filter=False,  # it would show a loss of 0 in place of one that is not finite
-        bf16=False,
-        fp16=False,
+        bf16=train.precision == "bf16",  # autocast: trained weights, optimizer and loss stay in float32
+        fp16=train.precision == "fp16",
         torch_compile=False,
         save_strategy="no",
         report_to="none",
@@ -53,10 +53,15 @@ def training_arguments(params: Params, batching: Batching, learning_rate: float,
     return arguments
 
 
-def check_accelerator(accelerator: Accelerator) -> None:
-    """Assert that accelerate, which reads its settings from several places, computes in float32 and shares only gradients."""
+def check_accelerator(accelerator: Accelerator, precision: str = "fp32") -> None:
+    """Assert that accelerate, which reads its settings from several places, computes as asked and shares only gradients.
+
+    Args:
+        precision: `train.precision`.
+    """
+    asked = "no" if precision == "fp32" else precision
     plain = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
     compiler = accelerator.state.dynamo_plugin.backend
     found = (accelerator.mixed_precision, compiler, accelerator.distributed_type)
-    if found[:2] != ("no", DynamoBackend.NO) or accelerator.distributed_type not in plain:
-        raise AssertionError(f"accelerate has the settings {found}, expected float32 without compilation or sharding")
+    if found[:2] != (asked, DynamoBackend.NO) or accelerator.distributed_type not in plain:
+        raise AssertionError(f"accelerate has the settings {found}, expected {precision} without compilation or sharding")

@@ -88,6 +88,8 @@ class Resumption(TrainerCallback):
             "history": [dataclasses.asdict(row) for row in self.history.rows],
             "stopping": self.stopping.state(),
             "awp": dataclasses.asdict(trainer.awp.log) if trainer.awp else None,
+            "scaler": trainer.scaler.state_dict() if trainer.scaler else None,
+            "overflows": trainer.overflows,
             "finished": trainer.control.should_training_stop,
         }
         return Saved(tensors, state)
@@ -114,7 +116,7 @@ class Resumption(TrainerCallback):
             weight.copy_(self._saved.tensors[f"model.{name}"])
 
     def restore_optimizer(self) -> None:
-        """Restore AdamW's moments, the learning rates and their schedule."""
+        """Restore AdamW's moments, the learning rates and their schedule, and in fp16 the scale of the loss."""
         optimizer = self.trainer.optimizer
         content = optimizer.state_dict()
         for key, value in _with_prefix(self._saved.tensors, "optimizer.").items():
@@ -124,6 +126,9 @@ class Resumption(TrainerCallback):
             group["lr"] = learning_rate
         optimizer.load_state_dict(content)
         self.trainer.lr_scheduler.load_state_dict(self._saved.state["schedule"])
+        self.trainer.overflows = self._saved.state["overflows"]
+        if self.trainer.scaler:
+            self.trainer.scaler.load_state_dict(self._saved.state["scaler"])
 
     def restore_random_state(self) -> None:
         tensors, own = self._saved.tensors, self.trainer.args.process_index

@@ -1,23 +1,26 @@
 """Train one method: load, build, regularize, train, keep the best epoch, save. Only the method differs between the stages."""
 
 import tempfile
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from datasets import Dataset
 from torch import nn
-from transformers import EvalPrediction, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import EvalPrediction, PreTrainedConfig, PreTrainedTokenizerBase, TrainerCallback
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 from peft_extras.mixout import apply_mixout
 from stages.classifier.counting import count_parameters, head_modules
 from stages.classifier.faster.apply import accelerate_training
+from stages.classifier.low_precision import check_precision
 from stages.classifier.scores import classification_scores
 from stages.classifier.splits import column, load_labels, load_split, load_tokenizer, make_collator
 from stages.memory.budget import choose_batching
 from stages.memory.recompute import recompute_activations
 from stages.methods.method import Method, Model, build
 from stages.project.environment import settle_environment
+from stages.project.machine import pick_device
 from stages.project.parameters import load_params
 from stages.project.processes import is_main_process, is_node_leader, process_index
 from stages.project.provenance import provenance
@@ -57,13 +60,22 @@ def fit(
     tokenizer: PreTrainedTokenizerBase,
     rows: Dataset,
     point: SavePoint | None = None,
+    *,
+    validation: Dataset | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> Run:
     """Train `method` on `rows` with its learning rate in `params`; resume from `point` if it holds a state of this training.
 
+    Args:
+        validation: by default the split of that name.
+        callbacks: what else watches the training.
+
     Raises:
-        UserError: a loss, a gradient or the logits on validation became infinite or undefined; `point` is then empty.
+        UserError: this machine cannot compute in `train.precision`; a loss, a gradient or the logits on validation became
+            infinite or undefined, and `point` is then empty.
     """
     settle_environment()  # a stage has done so already; experiments may not have
+    check_precision(params.train.precision, "train.precision", pick_device())
     model = build(method, params, labels)
     mixout_layers = apply_mixout(model, head_modules(model), params.mixout.p) if params.mixout.enabled else 0
     if params.train.acceleration:
@@ -72,13 +84,15 @@ def fit(
         recompute_activations(model)
     counts = count_parameters(model)
     print(f"{method.NAME}: {counts}; mixout on {mixout_layers} layer(s) of the head", flush=True)
+    if method.NAME == "full" and params.train.frozen_dtype != "same":
+        print(f"full: train.frozen_dtype={params.train.frozen_dtype} has no effect: full fine-tuning freezes nothing", flush=True)
 
     learning_rate = getattr(params.train.learning_rate, method.NAME)
     history, stopping = History(), EarlyStopping(model, params.train.patience)
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = make_trainer(params, model, tokenizer, learning_rate, rows, scratch)
-        trainer.add_callback(history)
-        trainer.add_callback(stopping)
+        trainer = make_trainer(params, model, tokenizer, learning_rate, rows, scratch, validation)
+        for callback in (history, stopping, *callbacks):
+            trainer.add_callback(callback)
         if point:
             require_same_inputs(point.inputs)
             trainer.make_resumable(Resumption(trainer, point, history, stopping))
@@ -91,12 +105,20 @@ def fit(
             if point and is_node_leader():
                 point.remove()
             raise explained(found, method.NAME, params) from None
+    if trainer.overflows:
+        print(f"{method.NAME}: {trainer.overflows} optimizer step(s) left out, as the scaled gradient of fp16 overflowed")
     stopping.restore()
     return Run(trainer, history, stopping, counts, mixout_layers)
 
 
 def make_trainer(
-    params: Params, model: Model, tokenizer: PreTrainedTokenizerBase, learning_rate: float, rows: Dataset, scratch: str
+    params: Params,
+    model: Model,
+    tokenizer: PreTrainedTokenizerBase,
+    learning_rate: float,
+    rows: Dataset,
+    scratch: str,
+    validation: Dataset | None = None,
 ) -> FineTuningTrainer:
     """The Trainer with this project's validation data, metrics and AWP; early stopping is left to the caller."""
     config = model.config
@@ -115,7 +137,7 @@ def make_trainer(
         cross_entropy = nn.functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(labels))
         return scores | {"cross_entropy": cross_entropy.item()}
 
-    validation = load_split("validation")
+    validation = load_split("validation") if validation is None else validation
     # longest first: the texts of a batch then have similar lengths; the metrics do not depend on the order
     validation = validation.select(np.argsort(-column(validation, "length"), kind="stable"), keep_in_memory=True)
     trainer = FineTuningTrainer(
@@ -128,7 +150,7 @@ def make_trainer(
         awp=params.awp,
         class_weights=balanced_class_weights(column(rows, "label"), num_classes) if balanced else None,
     )
-    check_accelerator(trainer.accelerator)
+    check_accelerator(trainer.accelerator, params.train.precision)
     trainer.remove_callback(PrinterCallback)
     if trainer.pop_callback(ProgressCallback):
         trainer.add_callback(ProgressBar)
