@@ -16,6 +16,9 @@ class MixoutLinear(nn.Linear):
     Shapes: input (..., in_features), weight w and anchor u (out_features, in_features). The bias is not mixed. The
     state dict has the keys of nn.Linear only: u is the weight at construction and is not saved.
 
+    A weight in bfloat16 or float16 is mixed in float32 and rounded once. Autocast does not touch the mixing: it casts w~ for the
+    product, as it would cast w.
+
     Raises:
         ValueError: p outside [0, 1).
     """
@@ -39,9 +42,12 @@ class MixoutLinear(nn.Linear):
         """Draw M and return w~ (out_features, in_features)."""
         if self.p == 0:
             return self.weight
-        keep = torch.empty(self.in_features, device=self.weight.device).bernoulli_(1 - self.p)
-        mixed = torch.where(keep.bool(), self.weight, self.anchor)
-        return (mixed - self.p * self.anchor) / (1 - self.p)
+        keep = torch.empty(self.in_features, device=self.weight.device, dtype=torch.float32).bernoulli_(1 - self.p)
+        w, u = self.weight, self.anchor
+        if w.dtype in (torch.bfloat16, torch.float16):
+            w, u = w.float(), u.float()
+        mixed = torch.where(keep.bool(), w, u)
+        return ((mixed - self.p * u) / (1 - self.p)).to(self.weight.dtype)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, p={self.p}"

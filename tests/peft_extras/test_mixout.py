@@ -87,3 +87,44 @@ def test_every_linear_layer_below_the_named_modules_is_replaced():
 def test_finding_no_layer_is_an_error():
     with pytest.raises(ValueError, match="no linear layer"):
         apply_mixout(nn.ModuleDict({"head": nn.Tanh()}), ["head"], 0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_low_precision_rounds_the_mixed_weight_once(dtype):
+    """In low precision w - p u and the division would each round: the result would be off by more than half a unit."""
+    layer = moved_layer(0.3)
+    with torch.no_grad():
+        layer.weight.copy_(layer.weight.to(dtype))
+        layer.anchor.copy_(layer.anchor.to(dtype))
+    torch.manual_seed(5)
+    exact = layer.mixed_weight().detach()
+    low = layer.to(dtype)
+    torch.manual_seed(5)
+    assert torch.equal(low.mixed_weight(), exact.to(dtype))
+    assert low(torch.ones(2, 12, dtype=dtype)).dtype == dtype
+
+
+def test_autocast_mixes_in_float32_and_casts_for_the_product_only():
+    layer, x = moved_layer(0.3), torch.randn(4, 12)
+    torch.manual_seed(5)
+    mixed = layer.mixed_weight()
+    torch.manual_seed(5)
+    with torch.autocast("cpu", torch.bfloat16):
+        under_autocast = layer.mixed_weight()
+        torch.manual_seed(5)
+        output = layer(x)
+    assert under_autocast.dtype == torch.float32 and torch.equal(under_autocast, mixed)
+    assert output.dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(output, nn.functional.linear(x, mixed, layer.bias))
+
+
+def test_the_gradient_under_autocast_is_float32():
+    layer = moved_layer(0.3)
+    torch.manual_seed(5)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = layer(torch.ones(1, 12)).float().sum()
+    loss.backward()
+    columns = layer.weight.grad[0]  # M / (1 - p), rounded to bfloat16 on its way through the product
+    assert layer.weight.grad.dtype == torch.float32
+    assert all(min(abs(value), abs(value - 1 / 0.7)) < 0.01 for value in columns.tolist())
