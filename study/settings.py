@@ -146,6 +146,12 @@ class TrainerCheck(Section):
     seeds: Seeds
 
 
+class Conclusions(Section):
+    margin: Annotated[Number, Field(gt=0, lt=1)]
+    confidence: Annotated[Number, Field(gt=0.5, lt=1)]
+    bootstrap_samples: Annotated[int, Field(ge=1000)]
+
+
 class Speeds(Section):
     full: Positive
     lora: Positive
@@ -175,6 +181,7 @@ class Study(Section):
     dose: Dose
     targets: Targets
     trainer: TrainerCheck
+    study: Conclusions
     budget: Budget
 
     @field_validator("rates")

@@ -1,5 +1,6 @@
 """The finished cells of the study: one JSON file each, with settings, scores and the predicted class of every test text."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from stages.project.errors import UserError
 from stages.project.files import read_json
 
 NEEDED = ("cell", "series", "method", "condition", "seed", "rows", "learning_rate", "validation_f1")
-SERIES = ("conditions", "splits", "rows", "rates", "dose", "targets", "crosscheck")
+SERIES = ("rates", "conditions", "splits", "rows", "whole", "dose", "targets", "crosscheck")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Cells:
 
     def of(self, *series: str) -> pd.DataFrame:
         """Return the finished cells of `series` in the order of their names."""
-        return self.table[self.table["series"].isin(series)].sort_values("cell", ignore_index=True)
+        chosen = self.table["cell"].map(self.expected).isin(series)
+        return self.table[chosen].sort_values("cell", ignore_index=True)
 
 
 def read_cells(folder: Path, expected: Mapping[str, str]) -> Cells:
@@ -85,3 +87,9 @@ def decoded(text: str, path: Path) -> np.ndarray:
     if not all(part.isdecimal() for part in parts):
         raise UserError(f"{path}: test_predictions must hold classes as whole numbers, not {text[:40]!r}")
     return np.array(parts, dtype=np.int64)
+
+
+def fingerprint(labels: np.ndarray, num_classes: int) -> str:
+    """Return the SHA-256 by which a cell says which test set it predicted: that of the labels, written as its predictions are."""
+    text = ("" if num_classes <= 10 else " ").join(map(str, labels.tolist()))
+    return hashlib.sha256(text.encode()).hexdigest()

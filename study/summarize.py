@@ -1,0 +1,176 @@
+"""python -m study.summarize
+
+Says what the finished cells of the study show: writes metrics/study/summary.json, plots/study/*.png and their tables *.csv, and
+prints the main table. It works on an unfinished study too: a series of which cells are missing is drawn as far as it goes and
+nothing is concluded from it.
+
+As a stage of study/dvc.yaml:
+
+  summarize:
+    cmd: cd .. && sh stages/project/activated.sh python -m study.summarize
+    deps: [../metrics/study/cells, ../data/processed/test.arrow, ../data/processed/labels.json, analysis, summarize.py]
+    params: [study]
+    outs:
+      - ../metrics/study/summary.json: {cache: false}
+      - ../plots/study: {cache: false}
+"""
+
+from stages.project.running import loading, report_errors
+
+with loading():
+    from typing import Any
+
+    import numpy as np
+
+    from stages.classifier.splits import column, load_labels, load_split
+    from stages.presentation.figures import save_figure
+    from stages.presentation.text import aligned
+    from stages.project.files import write_json, write_text
+    from stages.project.paths import PLOTS
+    from study.analysis import conclusions
+    from study.analysis.cells import SERIES, Cells, read_cells
+    from study.analysis.conclusions import CONDITIONS, ORDER, REFERENCE, Rules
+    from study.analysis.figures import LABELS, differences_figure, dose_figure, rows_figure
+    from study.analysis.tables import differences_table, dose_table, rows_table, variants_table
+    from study.definition import Cell, cells_of
+    from study.paths import CELLS, FOLDER
+    from study.settings import load_study
+
+SUMMARY = FOLDER / "summary.json"
+FIGURES = PLOTS / "study"
+
+
+def main() -> None:
+    study = load_study()
+    rules = Rules(study.study.margin, study.study.confidence, study.study.bootstrap_samples, study.settings.seed)
+    cells = read_cells(CELLS, {cell.name: series_of(cell) for cell in cells_of(study).values()})
+    labels, num_classes = column(load_split("test"), "label"), len(load_labels())
+    summary = summarize(cells, labels, num_classes, rules)
+    write_json(SUMMARY, summary)
+    write_figures(cells, summary, rules)
+    print(text_of(summary))
+
+
+def series_of(cell: Cell) -> str:
+    """Return the series of a cell by which its completeness is judged: all rows apart from the smaller sizes."""
+    return "whole" if cell.group == "whole" else cell.series
+
+
+def summarize(cells: Cells, labels: np.ndarray, num_classes: int, rules: Rules) -> dict[str, Any]:
+    """Return everything that metrics/study/summary.json holds; keys of a series that is not complete are left out.
+
+    `cells_*` and `{series}_complete` count; `{condition}_{method}_f1` and `..._minus_full` are means over seeds, with `_sd`
+    between seeds and the interval `_low`, `_high`; `..._p_difference`, `..._p_equivalence` (both corrected) and `..._verdict`
+    are tests; `whole_*` is the same on all training rows without regularizers, `rows_{n}_*` on n rows.
+
+    Args:
+        labels: of the test set, shape (N,), in 0..K-1 with K = `num_classes`.
+    """
+    counts = {series: cells.count(series) for series in SERIES}
+    finished, planned = (sum(count[place] for count in counts.values()) for place in (0, 1))
+    values: dict[str, Any] = {
+        "cells_planned": planned,
+        "cells_finished": finished,
+        "cells_missing": planned - finished,
+        **{f"{series}_missing": planned - finished for series, (finished, planned) in counts.items()},
+        "complete": finished == planned > 0,
+        **{f"{series}_complete": cells.complete(series) for series in SERIES},
+        "margin": rules.margin,
+        "confidence": rules.confidence,
+    }
+    tested = {}
+    for prefix, rows in _compared_settings(cells).items():
+        found, differences = conclusions.quality(prefix, conclusions.compare(cells, rows, labels, num_classes, rules), rules)
+        values |= found
+        tested |= differences if not prefix.startswith("rows_") else {}
+    values |= conclusions.verdicts(tested, rules) if tested else {}
+    values |= _of_other_series(cells, rules)
+    return values
+
+
+def _compared_settings(cells: Cells) -> dict[str, Any]:
+    """Return the rows of the table of cells that are compared with each other, by prefix of their keys."""
+    settings = {}
+    if cells.complete("conditions"):
+        rows = cells.of("conditions")
+        found = [condition for condition in CONDITIONS if condition in set(rows["condition"])]
+        settings |= {condition: rows[rows["condition"] == condition] for condition in found}
+    if cells.complete("whole"):
+        settings["whole"] = cells.of("whole")
+    if cells.complete("rows"):
+        rows = cells.of("rows")
+        settings |= {f"rows_{size}": rows[rows["rows"] == size] for size in sorted(set(rows["rows"]))}
+    return settings
+
+
+def _of_other_series(cells: Cells, rules: Rules) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if cells.complete("rates"):
+        values |= conclusions.rates(cells.of("rates"))
+    if cells.complete("targets"):
+        values |= conclusions.targets(cells.of("targets"), rules)
+    if cells.complete("splits"):
+        values |= conclusions.splits(cells.of("splits"), rules)
+    if cells.complete("dose"):
+        values |= conclusions.dose(dose_table(cells.of("dose"), rules.confidence))
+        for kind, ends in variants_table(cells.of("dose"), rules.confidence).items():
+            values |= conclusions.known(f"dose_full_{kind}_validation_f1", *ends)
+    if cells.complete("crosscheck") and cells.complete("conditions"):
+        rows = cells.of("conditions")
+        ours = rows[(rows["method"] == REFERENCE) & (rows["condition"] == "none")]
+        values |= conclusions.crosscheck(*(table["test_f1"].to_numpy(float) for table in (ours, cells.of("crosscheck"))), rules)
+    return values
+
+
+def write_figures(cells: Cells, summary: dict[str, Any], rules: Rules) -> None:
+    """Write the three figures and their tables; a figure of an unfinished series says how far it is."""
+    dose = dose_table(cells.of("dose"), rules.confidence)
+    curve = cells.of("rows", "whole", "conditions")
+    curve = rows_table(curve[curve["condition"] == "none"])
+    differences = differences_table(summary)
+    for name, table in {"dose": dose, "rows": curve, "differences": differences}.items():
+        write_text(FIGURES / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+    save_figure(dose_figure(dose, _missing(cells, "dose")), FIGURES / "dose.png")
+    save_figure(rows_figure(curve, _missing(cells, "rows", "whole", "conditions")), FIGURES / "rows.png")
+    note = _missing(cells, "conditions", "whole")
+    save_figure(differences_figure(differences, rules.margin, rules.confidence, note), FIGURES / "differences.png")
+
+
+def _missing(cells: Cells, *series: str) -> str:
+    """Return how many cells a figure of `series` lacks; "" if none."""
+    counts = [cells.count(name) for name in series]
+    missing = sum(planned - finished for finished, planned in counts)
+    return f"unfinished: {missing} of {sum(planned for _, planned in counts)} cells are missing" if missing else ""
+
+
+def text_of(summary: dict[str, Any]) -> str:
+    """Return what is printed: how far the study is, and a line per method and setting that is finished."""
+    total, missing = summary["cells_planned"], summary["cells_missing"]
+    open_series = [f"{series} {summary[f'{series}_missing']}" for series in SERIES if not summary[f"{series}_complete"]]
+    first = f"{total - missing} of {total} cells are finished" + (f"; missing: {', '.join(open_series)}" if open_series else "")
+    rows = [["", "macro F1", "sd", "interval", "minus full", "interval", "verdict"]]
+    for setting in (*CONDITIONS, "whole"):
+        for method in ORDER:
+            key = f"{setting}_{method}"
+            if f"{key}_f1" in summary:
+                rows.append([f"{setting}, {LABELS[method]}", *_cells(summary, f"{key}_f1"), *_difference(summary, key)])
+    if len(rows) == 1:
+        return f"{first}\nNothing is concluded yet."
+    tests = f"{summary.get('tests_made', 0)} tests, corrected together (Holm); equivalent: within {summary['margin']:g}"
+    return f"{first}\n{aligned(rows)}\n{tests}"
+
+
+def _cells(summary: dict[str, Any], key: str) -> list[str]:
+    return [f"{summary[key]:.4f}", f"{summary[f'{key}_sd']:.4f}", f"[{summary[f'{key}_low']:.4f}, {summary[f'{key}_high']:.4f}]"]
+
+
+def _difference(summary: dict[str, Any], key: str) -> list[str]:
+    if f"{key}_minus_full" not in summary:
+        return ["", "", ""]
+    value, low, high = (summary[f"{key}_minus_full{end}"] for end in ("", "_low", "_high"))
+    return [f"{value:+.4f}", f"[{low:+.4f}, {high:+.4f}]", summary.get(f"{key}_verdict", "")]
+
+
+if __name__ == "__main__":
+    with report_errors():
+        main()

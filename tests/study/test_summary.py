@@ -1,0 +1,157 @@
+"""The summary of a drawn study: it finds the effects that were put in, and concludes nothing from what is not finished."""
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import f1_score
+
+from stages.project.errors import UserError
+from study.analysis.cells import SERIES, decoded, read_cells
+from study.analysis.conclusions import Rules, crosscheck
+from study.summarize import series_of, summarize, text_of, write_figures
+from tests.study.synthetic import BEST_RATE, labels_of_test, write_study
+
+RULES = Rules(margin=0.05, confidence=0.95, samples=600, seed=13)
+
+
+def read(folder: Path, cells):
+    return read_cells(folder, {cell.name: series_of(cell) for cell in cells.values()})
+
+
+def summary_of(cells) -> dict:
+    return summarize(cells, labels_of_test(), 2, RULES)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cells")
+    return read(folder, write_study(folder))
+
+
+@pytest.fixture(scope="module")
+def summary(finished) -> dict:
+    return summary_of(finished)
+
+
+def test_every_cell_is_counted(finished, summary):
+    assert summary["cells_finished"] == summary["cells_planned"] == len(finished.expected) and summary["complete"]
+    assert all(summary[f"{series}_complete"] and summary[f"{series}_missing"] == 0 for series in SERIES)
+    assert sum(finished.count(series)[1] for series in SERIES) == len(finished.expected)  # no series is left out
+
+
+def test_the_summary_is_flat_and_json(summary):
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    assert all(isinstance(value, (int, float, str)) for value in summary.values())
+
+
+def test_scores_are_means_over_seeds_of_macro_f1(finished, summary):
+    cells = [name for name in finished.expected if name.startswith("conditions-lora-none-")]
+    scores = [f1_score(labels_of_test(), finished.predictions[name], average="macro") for name in cells]
+    assert summary["none_lora_f1"] == pytest.approx(np.mean(scores), abs=1e-6) and summary["none_lora_seeds"] == len(cells) == 5
+    assert summary["none_lora_f1_sd"] == pytest.approx(np.std(scores, ddof=1), abs=1e-6)
+    assert summary["none_lora_f1_low"] < summary["none_lora_f1"] < summary["none_lora_f1_high"]
+    difference = summary["none_lora_f1"] - summary["none_full_f1"]
+    assert summary["none_lora_minus_full"] == pytest.approx(difference, abs=2e-6)
+
+
+def test_a_handicap_of_full_fine_tuning_shows_in_its_conditions_only(summary):
+    """AWP costs full fine-tuning alone: LoRA is equivalent without it and better with it."""
+    assert summary["none_lora_verdict"] == "equivalent" and summary["mixout_lora_verdict"] == "equivalent"
+    assert summary["awp_lora_verdict"] == summary["both_lora_verdict"] == "better"
+    assert summary["tests_made"] == 2 * 2 * 5  # two tests for two methods in four conditions and on all rows
+    assert not any(key.startswith("none_head_p") or key.endswith("head_verdict") for key in summary)
+
+
+def test_the_dose_shows_the_same_treatment_where_all_weights_move(summary):
+    for method in ("lora", "adapter"):
+        assert summary[f"dose_{method}_trainable_0.01_cosine"] == 1
+        assert summary[f"dose_{method}_all_0.01_cosine"] == summary["dose_full_trainable_0.01_cosine"] < 0.5
+    full = [summary[f"dose_full_trainable_{epsilon:g}_cosine"] for epsilon in (0.0003, 0.001, 0.003, 0.01)]
+    assert all(one > other for one, other in pairwise(full)) and "dose_full_off_cosine" not in summary
+    assert summary["dose_full_off_validation_f1"] > summary["dose_full_trainable_0.01_validation_f1"]
+    assert {f"dose_full_{kind}_validation_f1" for kind in ("rows", "exclude", "box")} <= set(summary)
+
+
+def test_rates_targets_and_splits(summary):
+    for method, rate in BEST_RATE.items():
+        assert summary[f"rate_none_{method}"] == rate and summary[f"rate_none_{method}_inside_grid"] is True
+    assert summary["rate_none_lora_to_full"] == 20
+    assert summary["target_feed_forward_minus_attention"] < 0 and summary["target_attention_trainable"] == 148_226
+    assert summary["splits_none_lora_minus_full_low"] < 0 < summary["splits_none_lora_minus_full_high"]
+
+
+def test_the_crosscheck_by_hand():
+    agrees = crosscheck(np.array([0.85, 0.86, 0.87]), np.array([0.865]), RULES)
+    # spread between the three seeds 0.01, two degrees of freedom: 4.3027 * 0.01 * sqrt(1 / 3 + 1)
+    assert agrees["crosscheck_spread"] == pytest.approx(4.3027 * 0.01 * np.sqrt(4 / 3), abs=1e-5) and agrees["crosscheck_agrees"]
+    assert not crosscheck(np.array([0.85, 0.86, 0.87]), np.array([0.80]), RULES)["crosscheck_agrees"]
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_one_missing_cell_silences_its_series_and_no_other(series, finished, summary):
+    victim = next(name for name, of in finished.expected.items() if of == series)
+    table = finished.table[finished.table["cell"] != victim]
+    left = summary_of(replace(finished, table=table))
+    assert left["cells_missing"] == left[f"{series}_missing"] == 1 and not left["complete"]
+    assert [name for name in SERIES if not left[f"{name}_complete"]] == [series]
+    own = {"conditions": "none_", "whole": "whole_l", "rates": "rate_", "targets": "target_", "splits": "splits_none",
+           "rows": "rows_250", "dose": "dose_full", "crosscheck": "crosscheck_study"}  # fmt: skip
+    assert any(key.startswith(own[series]) for key in summary) and not any(key.startswith(own[series]) for key in left)
+
+
+def test_a_study_without_a_cell_says_so(tmp_path, monkeypatch):
+    cells = read(tmp_path / "nothing", write_study(tmp_path / "elsewhere"))
+    monkeypatch.chdir(tmp_path)
+    found = summary_of(cells)
+    assert found["cells_missing"] == found["cells_planned"] and not any(key.endswith(("_f1", "_verdict")) for key in found)
+    assert "Nothing is concluded yet." in text_of(found)
+    write_figures(cells, found, RULES)
+    assert sorted(path.name for path in Path("plots/study").iterdir()) == [
+        "differences.csv", "differences.png", "dose.csv", "dose.png", "rows.csv", "rows.png",
+    ]  # fmt: skip
+
+
+def test_what_is_printed_fits_a_terminal(summary):
+    text = text_of(summary)
+    assert max(map(len, text.splitlines())) <= 120 and "none, LoRA" in text and "equivalent" in text
+
+
+@pytest.mark.slow
+def test_figures_and_tables_have_the_same_bytes_twice(finished, summary, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_figures(finished, summary, RULES)
+    first = {path.name: path.read_bytes() for path in Path("plots/study").iterdir()}
+    write_figures(finished, summary, RULES)
+    assert {path.name: path.read_bytes() for path in Path("plots/study").iterdir()} == first
+    table = pd.read_csv("plots/study/differences.csv").set_index(["setting", "method"])
+    assert table.loc[("none", "lora"), "minus_full"] == summary["none_lora_minus_full"]
+    assert set(pd.read_csv("plots/study/rows.csv")["rows"]) == {250, 1000, 3500, 7049}
+
+
+def test_broken_files_are_named(tmp_path):
+    cells = write_study(tmp_path)
+    victim = next(name for name in cells if name.startswith("conditions-lora"))
+    path = tmp_path / f"{victim}.json"
+    good = json.loads(path.read_text())
+    for content, words in {
+        "{": "no JSON",
+        json.dumps({"cell": victim}): "without series, method",
+        json.dumps(good | {"cell": "other"}): "belongs to the cell other",
+        json.dumps(good | {"test_predictions": "01x"}): "whole numbers, not '01x'",
+    }.items():
+        path.write_text(content)
+        with pytest.raises(UserError, match=rf"{victim}\.json: .*{words}"):
+            read(tmp_path, cells)
+    for change in ({"test_predictions": "01"}, {"test_predictions": None}, {"test_sha256": "0"}):
+        path.write_text(json.dumps(good | change))
+        with pytest.raises(UserError, match=rf"{victim}: .* another test set .* make study CELL={victim}"):
+            summary_of(read(tmp_path, cells))
+
+
+def test_predictions_of_more_than_ten_classes_have_spaces():
+    assert decoded("3 11 0", Path("x")).tolist() == [3, 11, 0] and decoded("310", Path("x")).tolist() == [3, 1, 0]
