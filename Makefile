@@ -6,13 +6,15 @@
 # make bench     set up, then compare the speed with a plain Trainer and with AdapterHub, in an environment of its own (30 minutes)
 # make export    copy what was trained to exported/, in a form that loads without this project (METHOD=lora: only this)
 # make tune      choose the learning rates anew on validation (slow)
+# make study     set up, then run the cells of the study that are missing (8 hours in all; stop and go on as you like), and sum it
+#                up; CELL=NAME one cell, JOBS=4 so many at once
 
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: announce repro test test-fast lint verify bench export tune setup setup-dev clean
+.PHONY: announce repro test test-fast lint verify bench export tune study setup setup-dev clean
 
 repro: announce setup
 	@python -m stages.forecast
@@ -47,6 +49,10 @@ export: setup
 
 tune: setup
 	python -m experiments.tune_learning_rate
+
+study: setup
+	@python -m study.run $(CELL) $(if $(JOBS),--jobs $(JOBS))
+	@python -m study.summarize
 
 setup: $(VENV)/.installed
 

@@ -52,11 +52,11 @@ def run(study: Study, wanted: list[Cell], jobs: int) -> None:
     require_data()
     with only_stage("study"):
         try:
-            first = missing([cell for cell in wanted if cell.series == "rates"])
             others = [cell for cell in wanted if cell.series != "rates"]
-            Runner(study, first, jobs, after=missing(others)).run()
-            if others and any(cell.learning_rate is None for cell in others):
-                rates.main()
+            Runner(study, missing([cell for cell in wanted if cell.series == "rates"]), jobs, after=missing(others)).run()
+            if others:
+                if not missing([cell for cell in cells_of(study).values() if cell.series == "rates"]):
+                    rates.main()
                 Runner(study, missing(others), jobs).run()
         finally:
             collect.main()
@@ -86,7 +86,7 @@ class Runner:
 
     def __init__(self, study: Study, cells: list[Cell], jobs: int, after: Iterable[Cell] = ()):
         self.waiting, self.jobs = list(cells), jobs
-        self.running: dict[Cell | str, tuple[Cell, subprocess.Popen]] = {}
+        self.running: dict[str, tuple[Cell, subprocess.Popen]] = {}
         self.failed: list[str] = []
         self.done, self.number = 0, len(cells)
         sizes = budget.texts_in_sets()
