@@ -12,12 +12,20 @@ def lines(facts: Facts, words: Language) -> str:
     said = [
         _reference(facts, words),
         *(
-            words.say(f"latency.{arm}", effect=_effect(facts, words, arm), verdict=_verdict(facts, words, arm))
+            words.say(f"latency.{_kind(facts, arm)}", effect=_effect(facts, words, arm), verdict=_verdict(facts, words, arm))
             for arm in ARMS[1:]
         ),
         _advice(facts, words),
     ]
     return "\n".join(f"{number}. {line}" for number, line in enumerate(said, 1))
+
+
+def _kind(facts: Facts, arm: str) -> str:
+    """The name of the sentence about an arm, which says what it adds to a forward pass."""
+    peft = facts.params.peft
+    if arm == "lora":
+        return "lora_dora" if peft.use_dora else "lora" if peft.target == "attention" else "lora_elsewhere"
+    return "adapter_parallel" if arm == "adapter" and peft.adapter == "parallel" else arm
 
 
 def _reference(facts: Facts, words: Language) -> str:

@@ -94,6 +94,11 @@ RUNS = {
     "splits given": given_splits,
     "another record": another_record,
     "on a GPU": on_a_gpu,
+    "LoRA everywhere, parallel adapter": lambda facts, own: own(
+        "a", "b", peft={"target": "all", "use_rslora": True, "init": "pissa", "adapter": "parallel"}
+    ),
+    "DoRA, two adapters": lambda facts, own: own("a", "b", peft={"use_dora": True, "init": "olora", "adapter": "houlsby"}),
+    "LoRA beside feed-forward blocks": lambda facts, own: own("a", "b", peft={"target": "feed_forward", "init": "orthogonal"}),
     "window, class weights": lambda facts, own: own("a", "b", awp={"window_start": 0.25}, train={"class_weights": "balanced"}),
 }
 
