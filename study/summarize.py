@@ -2,17 +2,7 @@
 
 Says what the finished cells of the study show: writes metrics/study/summary.json, plots/study/*.png and their tables *.csv, and
 prints the main table. It works on an unfinished study too: a series of which cells are missing is drawn as far as it goes and
-nothing is concluded from it.
-
-As a stage of study/dvc.yaml:
-
-  summarize:
-    cmd: cd .. && sh stages/project/activated.sh python -m study.summarize
-    deps: [../metrics/study/cells, ../data/processed/test.arrow, ../data/processed/labels.json, analysis, summarize.py]
-    params: [study]
-    outs:
-      - ../metrics/study/summary.json: {cache: false}
-      - ../plots/study: {cache: false}
+nothing is concluded from it. It is the last stage of study/dvc.yaml.
 """
 
 from stages.project.running import loading, report_errors
