@@ -52,8 +52,9 @@ def loading() -> Iterator[None]:
     """Import a stage's libraries inside this block.
 
     They take seconds to load. From here on Ctrl-C ends the process with one line, during the imports and after them, and the
-    environment has no say in the results (`settle_environment`). The garbage collector is off in the block: imports leave no
-    garbage, and looking for it takes a tenth of their time.
+    environment has no say in the results (`settle_environment`). The garbage collector is off in the block, because imports
+    leave no garbage and looking for it takes a tenth of their time, and never looks at what was imported: those half a million
+    objects live as long as the process, and each full collection would visit them all.
     """
     _end_quietly_on_interrupt()
     settle_environment()
@@ -61,6 +62,7 @@ def loading() -> Iterator[None]:
     gc.disable()
     try:
         yield
+        gc.freeze()
     finally:
         gc.enable()
         Clock.loading = time.monotonic() - started

@@ -56,6 +56,17 @@ def test_interrupt_while_libraries_load(long_training):
     assert "Traceback" not in errors
 
 
+def test_what_a_stage_imports_is_not_searched_for_garbage_and_what_comes_later_is():
+    code = (
+        "import gc, weakref\nfrom stages.project.running import loading\nbefore = len(gc.get_objects())\nwith loading():\n"
+        "    import pandas\n    assert not gc.isenabled()\nassert gc.isenabled() and gc.get_freeze_count() > 2 * before > 0\n"
+        "class Node: pass\nnode = Node()\nnode.self = node\ngone = weakref.ref(node)\ndel node\n"
+        "assert len(gc.get_objects()) < before\ngc.collect()\nassert gone() is None"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
 def test_interrupt_while_training_and_a_second_run_in_the_same_folder(long_training):
     process = launch("train_lora", long_training)
