@@ -30,11 +30,9 @@ def scores(facts: CardFacts) -> str:
         return text + "\n\nNo scores on the test set: these weights were not evaluated (`dvc repro evaluate` does it)."
     evaluate = facts.params.evaluate
     text += f"\n\n{scores_on_test(facts.test, evaluate.confidence)}"
-    return (
-        text
-        if evaluate.precision == "fp32"
-        else f"{text}\n\nThe model predicted the test set in {evaluate.precision} (autocast)."
-    )
+    if evaluate.precision != "fp32":
+        text += f"\n\nIt predicted the test set in {evaluate.precision} (autocast)."
+    return text
 
 
 def score_table(split: str, values: Mapping[str, float]) -> str:

@@ -47,6 +47,7 @@ def load_checkpoint(folder: Path, merge: bool = False, acceleration: bool = True
             model = _merged(model, folder)
         else:
             cast_frozen(model, frozen)
+        model.requires_grad_(False)
     else:
         model = load_classifier(folder, read_config(folder))
     if acceleration:
@@ -98,7 +99,8 @@ def _load_peft(folder: Path) -> PeftModel:
 def _with_adapter(base: PreTrainedModel, folder: Path, again: str) -> PeftModel:
     try:
         with quiet_libraries():
-            return PeftModel.from_pretrained(base, folder, use_safetensors=True)
+            # trainable as in training, so that it is known what was frozen there
+            return PeftModel.from_pretrained(base, folder, is_trainable=True, use_safetensors=True)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{folder}: cannot be loaded: {' '.join(str(error).split())}; {again}") from None
 

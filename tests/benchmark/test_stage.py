@@ -12,7 +12,7 @@ import torch
 import yaml
 from transformers import BertTokenizerFast
 
-from stages.benchmark import peak
+from stages.benchmark import latency, peak
 from stages.benchmark import stage as benchmark
 from stages.classifier.saving import save_checkpoint
 from stages.methods.method import build
@@ -26,6 +26,10 @@ MACHINE_KEYS = {"device", "cpu", "cores", "threads", "platform", "python", "torc
 LABELS = ["negative", "positive"]
 SHAPES = [("1", "4"), ("1", "8"), ("2", "4"), ("2", "8")]
 TIMING_KEYS = ["latency_1_ms", "latency_2_ms", "throughput_per_s", "step_ms", "step_awp_ms", "peak_mib"]
+
+
+LAYER = "bert.encoder.layer.0.intermediate.dense"
+BASE_LAYER = {"PeftModelForSequenceClassification": f"base_model.model.{LAYER}"}
 
 
 def write_split(name: str, lengths: list[int]) -> None:
@@ -102,6 +106,28 @@ def test_all_files_are_written_and_the_counted_one_is_the_same_twice(trained, in
     assert Path("metrics/memory.json").read_bytes() == first
 
 
+@pytest.mark.slow
+def test_training_and_inference_are_timed_in_their_precisions(trained, in_this_process, monkeypatch):
+    content = trained.model_dump()
+    content["evaluate"]["precision"] = content["train"]["precision"] = content["train"]["frozen_dtype"] = "bf16"
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    seen = set()
+    timed = latency._forward
+
+    def watched(model, batch, precision):
+        forward = timed(model, batch, precision)
+        seen.add((precision, forward().dtype, model.get_submodule(BASE_LAYER.get(type(model).__name__, LAYER)).weight.dtype))
+        return forward
+
+    monkeypatch.setattr(latency, "_forward", watched)
+    benchmark.main()
+    assert seen == {("bf16", torch.bfloat16, torch.bfloat16)}
+    check_latency_table(list(csv.DictReader(Path("plots/latency.csv").read_text().splitlines())), "bf16")
+    assert read("metrics/provenance/benchmark.json")["training_precision"] == "bf16"
+    merged = read("metrics/memory.json")["lora_merged"]
+    assert merged["max_abs_logit_difference"] < 1e-5  # compared in float32, where bfloat16 would differ in the third digit
+
+
 def check_timing(timing: dict[str, dict], table: list[dict]) -> None:
     """The same flat keys for every arm; the latencies are those of the table, and merged LoRA trains as LoRA."""
     medians = {(row["method"], row["batch_size"], row["length"]): float(row["median_ms"]) for row in table}
@@ -125,16 +151,16 @@ def check_conditions(conditions: dict) -> None:
     assert list(conditions["peak_awp_mib"]) == list(METHODS)
 
 
-def check_latency_table(rows: list[dict]) -> None:
+def check_latency_table(rows: list[dict], precision: str = "fp32") -> None:
     assert [(row["batch_size"], row["length"]) for row in rows[:: len(ARMS)]] == SHAPES
     assert [row["method"] for row in rows] == ARMS * len(SHAPES)
-    header = "method,batch_size,length,median_ms,p95_ms,ratio_to_full,ratio_low,ratio_high,rounds,coverage"
+    header = "method,batch_size,length,median_ms,p95_ms,ratio_to_full,ratio_low,ratio_high,rounds,coverage,precision"
     assert ",".join(rows[0]) == header
     for row in rows:
         assert 0 < float(row["median_ms"]) <= float(row["p95_ms"])
         assert float(row["ratio_low"]) <= float(row["ratio_to_full"]) <= float(row["ratio_high"])
         assert row["method"] != "full" or row["ratio_to_full"] == "1.0"
-        assert (row["rounds"], row["coverage"]) == ("3", "0.75")
+        assert (row["rounds"], row["coverage"], row["precision"]) == ("3", "0.75", precision)
 
 
 def check_counted(memory: dict, params) -> None:

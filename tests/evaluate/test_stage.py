@@ -9,17 +9,20 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+import yaml
 from transformers import BertTokenizerFast
 
 from stages.classifier.counting import count_parameters
 from stages.classifier.saving import save_checkpoint
 from stages.classifier.scores import classification_scores
+from stages.classifier.splits import load_split
 from stages.evaluate import stage as evaluate
 from stages.methods.method import build
 from stages.methods.registry import method_of
 from stages.project.errors import UserError
 from stages.project.files import write_csv, write_json
-from stages.project.schema import METHODS
+from stages.project.parameters import load_params
+from stages.project.schema import METHODS, Params
 from tests.imports import ROOT
 
 LABELS = ["negative", "positive"]
@@ -142,3 +145,26 @@ def test_logits_that_are_not_finite_are_refused(value):
 def test_the_class_is_that_of_the_largest_logit_and_the_first_of_equal_ones():
     logits = np.array([[0.1, 0.2, 0.0], [3.0, 3.0, 1.0]], dtype=np.float32)
     assert evaluate.classes_of(logits, 3, "full").tolist() == [1, 0]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU computes in fp16")
+def test_fp16_without_a_gpu_is_refused_before_anything_is_read(trained):
+    change_precision("fp16")
+    with pytest.raises(UserError, match=r"^evaluate\.precision: fp16 needs a GPU \(CUDA\), received fp16"):
+        evaluate.main()
+
+
+def test_the_test_set_is_predicted_in_the_precision_of_the_parameter(trained):
+    """Autocast rounds; the tiny models' logits are large, so that little becomes up to a tenth of a probability."""
+    data = {"test": load_split("test")}
+    exact, rounded = (evaluate.predict(data, 2, change_precision(precision))["test"] for precision in ("fp32", "bf16"))
+    for method in METHODS:
+        difference = np.abs(exact.probabilities[method] - rounded.probabilities[method])
+        assert 0 < difference.mean() < 0.03 and difference.max() < 0.2
+
+
+def change_precision(precision: str) -> Params:
+    content = load_params().model_dump()
+    content["evaluate"]["precision"] = precision
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    return load_params()

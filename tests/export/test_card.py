@@ -166,3 +166,26 @@ def test_the_licence_comes_from_the_base_models_card(tmp_path, content, expected
     if content is not None:
         (tmp_path / "README.md").write_text(content, newline="")
     assert read_base_facts(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "train", "expected"),
+    [
+        ("full", {}, "float32"),
+        ("full", {"precision": "bf16", "frozen_dtype": "bf16"}, "bfloat16 by autocast, trained weights in float32"),
+        ("lora", {"frozen_dtype": "bf16"}, "float32; frozen weights in bfloat16, merged here with their rounded values"),
+        (
+            "adapter",
+            {"precision": "fp16", "frozen_dtype": "fp16"},
+            "float16 by autocast, trained weights in float32; frozen weights in float16, base/ holds them as they were before",
+        ),
+    ],
+)
+def test_the_precision_of_the_training_is_said(with_params, method, train, expected):
+    assert f"| precision | {expected} |" in model_card(facts(method, with_params(train=train)))
+
+
+def test_the_precision_of_the_test_scores_is_said_where_it_is_not_fp32(params, with_params):
+    assert "autocast" not in model_card(facts("lora", params, test=TEST))
+    text = model_card(facts("lora", with_params(evaluate={"precision": "bf16"}), test=TEST))
+    assert "It predicted the test set in bf16 (autocast)." in text

@@ -10,6 +10,7 @@ from transformers import BertTokenizerFast
 
 from peft_extras.mixout import apply_mixout
 from stages.classifier.counting import count_parameters, head_modules
+from stages.classifier.low_precision import frozen_dtype_of
 from stages.classifier.saving import BASE_RECORD, save_checkpoint
 from stages.methods.checkpoint import load_checkpoint
 from stages.methods.method import build
@@ -91,3 +92,41 @@ def test_a_full_checkpoint_without_its_head_is_refused(project, params, checkpoi
     del tensors["classifier.weight"]
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     assert "such as classifier.weight" in refused(load_checkpoint, folder)
+
+
+@pytest.mark.parametrize("method", ["lora", "adapter"])
+@pytest.mark.parametrize("frozen", ["bf16", "fp16"])
+def test_frozen_weights_come_back_in_the_precision_of_training(project, with_params, batch, method, frozen):
+    """The same logits, bit for bit, and with LoRA merged into the rounded weights the same but for the order of sums."""
+    model = build(method_of(method), with_params(train={"frozen_dtype": frozen}), LABELS)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.add_(0.1 * torch.randn_like(weight))
+    write_vocabulary()
+    folder = Path("models") / method
+    save_checkpoint(model, BertTokenizerFast("vocab.txt"), folder)
+    assert json.loads((folder / BASE_RECORD).read_text())["frozen_dtype"] == frozen
+    expected = model.eval()(**batch).logits
+    loaded = load_checkpoint(folder)
+    assert torch.equal(loaded(**batch).logits, expected)
+    assert frozen_dtype_of(loaded) == frozen
+    if method == "lora":
+        merged = load_checkpoint(folder, merge=True)
+        assert {weight.dtype for weight in merged.parameters()} == {torch.float32}
+        torch.testing.assert_close(merged(**batch).logits, expected, atol=1e-5, rtol=1e-5)
+        unrounded = json.loads((folder / BASE_RECORD).read_text())
+        del unrounded["frozen_dtype"]
+        (folder / BASE_RECORD).write_text(json.dumps(unrounded))
+        assert (load_checkpoint(folder, merge=True)(**batch).logits - expected).abs().max() > 1e-5
+
+
+def test_without_it_the_record_is_as_before(checkpoint):
+    assert set(json.loads((checkpoint / BASE_RECORD).read_text())) == {"path", "weights_sha256"}
+
+
+def test_an_unknown_precision_of_frozen_weights_is_refused(checkpoint):
+    content = json.loads((checkpoint / BASE_RECORD).read_text())
+    (checkpoint / BASE_RECORD).write_text(json.dumps(content | {"frozen_dtype": "int3"}))
+    message = refused(load_checkpoint, checkpoint)
+    assert "frozen_dtype in base_model.json must be one of same, bf16, fp16, received 'int3'" in message

@@ -229,3 +229,22 @@ def test_ctrl_c_ends_without_a_traceback(project, lora):
 def test_a_running_stage_is_no_obstacle(lora, capsys):
     with only_stage("train_lora"):
         assert len(printed(capsys, "--method", "lora", "w1")) == 1
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "adapter"])
+def test_the_precision_of_the_forward_pass_can_be_chosen(project, params, method, capsys):
+    """In bfloat16 the probabilities are rounded ones of the same model, and the output has the same form."""
+    make_checkpoint(method, params, recorded=False)
+    texts = random_texts(20)
+    exact = printed(capsys, "--method", method, "--format", "csv", *texts)
+    rounded = printed(capsys, "--method", method, "--format", "csv", "--precision", "bf16", *texts)
+    assert exact[0].keys() == rounded[0].keys() and exact != rounded
+    for one, other in zip(exact, rounded, strict=True):
+        for name in LABELS:
+            assert float(one[f"p_{name}"]) == pytest.approx(float(other[f"p_{name}"]), abs=0.03)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU computes in fp16")
+def test_fp16_without_a_gpu_is_refused(lora):
+    message = refused("--method", "lora", "--precision", "fp16", "w1")
+    assert message.startswith("--precision: fp16 needs a GPU (CUDA), received fp16")
