@@ -1,1 +1,4 @@
-"""The two regularizers that all methods share: adversarial weight perturbation and mixout."""
+"""Bottleneck adapters as a PEFT tuner, adversarial weight perturbation, and mixout.
+
+Each is a module of its own, imported by its name: `peft_extras.bottleneck`, `peft_extras.awp`, `peft_extras.mixout`.
+"""
