@@ -33,6 +33,7 @@ DATA = {PROCESSED.as_posix(): "prepare", BASE_MODEL.as_posix(): "fetch"}  # and 
 # What cells read beside the training of their method: a test compares it with what study/cell.py imports. Not in it: where files
 # are (paths), how long a cell took (timing), and what study/params.yaml may contain (settings), whose values are compared.
 CODE = (
+    "stages/methods/registry.py",
     "stages/prepare/splitting.py",
     *(f"study/{name}.py" for name in ("cell", "cosine", "definition", "head", "plain", "rates_file", "texts")),
 )
