@@ -114,7 +114,8 @@ def _method(cell: Cell, params: Params, labels: list[str], tokenizer: PreTrained
     firsts = dict(zip(names, np.cumsum([0, *map(len, sets.values())]).tolist(), strict=False))
 
     def compute() -> torch.Tensor:
-        model, collator = load_base_model(labels, params.seed).to(pick_device()), make_collator(tokenizer)
+        model, collator = load_base_model(labels, params.seed), make_collator(tokenizer)
+        torch.nn.Module.to(model, pick_device())
         return torch.cat([compute_features(model, rows, collator, params.evaluate.batch_size) for rows in sets.values()])
 
     key = hashlib.sha256(

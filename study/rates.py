@@ -31,7 +31,8 @@ def choose_rates(study: Study) -> dict[str, dict[str, float]]:
     Raises:
         UserError: cells are missing, or the best rate is at an edge of its grid; the message names all that are.
     """
-    best, edges = {}, []
+    best: dict[tuple[str, str], float] = {}
+    edges = []
     for method in METHODS:
         for condition in study.rates.conditions:
             scores = mean_scores(study, method, condition)
@@ -55,7 +56,7 @@ def mean_scores(study: Study, method: str, condition: str) -> Scores:
         rows = [read_json(CELLS / f"{cell.name}.json") for cell in cells]
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: the cell is not finished; `make study` runs what is missing") from None
-    tried = {cell.learning_rate: [] for cell in cells if cell.learning_rate is not None}
+    tried: dict[float, list[dict]] = {cell.learning_rate: [] for cell in cells if cell.learning_rate is not None}
     for row in rows:
         tried[row["learning_rate"]].append(row)
     return {
