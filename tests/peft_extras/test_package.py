@@ -70,10 +70,8 @@ def test_what_it_needs_is_what_it_imports_in_versions_that_were_tested(wheel):
         metadata = archive.read("peft_extras-0.1.0.dist-info/METADATA").decode()
     needs = {need.name: need for need in map(Requirement, re.findall(r"^Requires-Dist: (.+)$", metadata, re.MULTILINE))}
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "peft_extras").rglob("*.py"))
-    imported = (
-        set(re.findall(r"^\s*(?:from|import) (\w+)", source, re.MULTILINE)) - set(sys.stdlib_module_names) - {"peft_extras"}
-    )
-    assert imported == set(needs) == {"torch", "peft"}
+    imported = set(re.findall(r"^\s*(?:from|import) (\w+)", source, re.MULTILINE)) - set(sys.stdlib_module_names)
+    assert imported - {"peft_extras"} == set(needs) == {"torch", "peft"}
     assert all(need.specifier.contains(version(name), prereleases=True) for name, need in needs.items())
 
 
@@ -88,7 +86,10 @@ def test_the_examples_run_on_the_installed_package(installed, example, tmp_path)
 @pytest.mark.slow
 def test_an_adapter_saved_with_the_installed_package_loads_in_another_process(installed, tmp_path):
     shutil.copy(EXAMPLES / "tiny.py", tmp_path)
-    setup = "import torch, peft, peft_extras.bottleneck as b; from tiny import *; base = tiny_classifier(); ids = torch.arange(8)[None]; "
+    setup = (
+        "import torch, peft, peft_extras.bottleneck as b; from tiny import *; "
+        "base = tiny_classifier(); ids = torch.arange(8)[None]; "
+    )
     save = (
         "m = peft.get_peft_model(base, adapter_config()).eval(); "
         "[torch.nn.init.normal_(p) for n, p in m.named_parameters() if 'feedforward_adapter' in n]; "
@@ -113,7 +114,7 @@ def test_awp_and_mixout_alone_need_no_peft(installed, tmp_path):
     assert python("-c", code, folder=tmp_path, path=installed).split() == ["1", "False"]
 
 
-def test_the_readme_runs():
+def test_the_readme_runs(tmp_path):
     """All code of the package's page, in one go; then the Trainer of its last block trains."""
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     names: dict = {"__name__": "readme"}
@@ -122,7 +123,9 @@ def test_the_readme_runs():
     assert len(blocks) == 4 and names["awp"].log.steps == 1
     torch, arguments = names["torch"], pytest.importorskip("transformers").TrainingArguments
     rows = [{"input_ids": torch.arange(6) + start, "labels": start % 2} for start in range(8)]
-    settings = arguments("unused", max_steps=2, per_device_train_batch_size=4, save_strategy="no", report_to="none", use_cpu=True)
+    settings = arguments(
+        str(tmp_path), max_steps=2, per_device_train_batch_size=4, save_strategy="no", report_to="none", use_cpu=True
+    )
     trainer = names["AwpTrainer"](names["model"], settings, train_dataset=rows)
     before = names["model"].base_model.model.classifier.modules_to_save["default"].weight.detach().clone()
     trainer.train()
