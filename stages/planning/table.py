@@ -13,7 +13,6 @@ from stages.memory.batching import divisors
 from stages.memory.budget import RESERVE_MIB, largest_that_fits
 from stages.memory.inputs import RandomInputs
 from stages.memory.predict import MIB, MemoryPredictor, PredictedMemory
-from stages.memory.recompute import recompute_activations
 from stages.methods.registry import method_of
 from stages.planning.models import unloaded_model
 from stages.project.files import write_csv
@@ -68,7 +67,7 @@ def plan(model: str, config: PreTrainedConfig, num_labels: int, method: str, par
     with MemoryPredictor(unloaded_model(config, num_labels, method_of(method), params), inputs, length) as predictor:
         for checkpointing in (False, True) if family.gradient_checkpointing else (False,):
             if checkpointing:
-                recompute_activations(predictor.model)
+                predictor.recompute()
             for awp in (False, True):
                 size, memory = _largest(predictor, awp, params)
                 rows.append(_row((model, method, awp, checkpointing, length), size, memory, params))
