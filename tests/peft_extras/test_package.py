@@ -123,9 +123,8 @@ def test_the_readme_runs(tmp_path):
     assert len(blocks) == 4 and names["awp"].log.steps == 1
     torch, arguments = names["torch"], pytest.importorskip("transformers").TrainingArguments
     rows = [{"input_ids": torch.arange(6) + start, "labels": start % 2} for start in range(8)]
-    settings = arguments(
-        str(tmp_path), max_steps=2, per_device_train_batch_size=4, save_strategy="no", report_to="none", use_cpu=True
-    )
+    quiet = {"save_strategy": "no", "report_to": "none", "use_cpu": True}
+    settings = arguments(str(tmp_path), max_steps=2, per_device_train_batch_size=4, **quiet)
     trainer = names["AwpTrainer"](names["model"], settings, train_dataset=rows)
     before = names["model"].base_model.model.classifier.modules_to_save["default"].weight.detach().clone()
     trainer.train()
