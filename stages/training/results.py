@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.metrics import confusion_matrix
 from transformers import PreTrainedTokenizerBase
 
@@ -11,12 +12,14 @@ from peft_extras.awp import PerturbationLog
 from stages.classifier.confusions import most_confused
 from stages.classifier.counting import ParameterCounts
 from stages.classifier.inference import predict_logits
+from stages.classifier.low_precision import LOW
 from stages.classifier.saving import save_checkpoint
 from stages.classifier.splits import column, load_split
 from stages.project.files import write_json
 from stages.project.paths import LEARNING_CURVES, MODELS, TRAINING_METRICS
 from stages.project.provenance import Provenance, write_provenance
 from stages.project.schema import Params
+from stages.training.arithmetic import Arithmetic
 from stages.training.early_stopping import EarlyStopping
 from stages.training.history import History
 from stages.training.trainer import FineTuningTrainer
@@ -33,6 +36,7 @@ class Run:
     stopping: EarlyStopping
     counts: ParameterCounts
     mixout_layers: int
+    arithmetic: Arithmetic
 
 
 def write_results(
@@ -45,6 +49,8 @@ def write_results(
     run.history.write(LEARNING_CURVES / f"{name}.csv")
     write_json(TRAINING_METRICS / f"{name}.json", training_summary(run))
     write_provenance(f"train_{name}", record, [MODELS / name])
+    if said := run.arithmetic.sentence(LOW.get(params.train.precision, torch.float32)):
+        print(said, flush=True)
 
 
 def validation_confusion(trainer: FineTuningTrainer, labels: list[str]) -> str:

@@ -26,6 +26,7 @@ from stages.project.processes import is_main_process, is_node_leader, process_in
 from stages.project.provenance import provenance
 from stages.project.schema import Params
 from stages.training.arguments import check_accelerator, training_arguments
+from stages.training.arithmetic import Arithmetic
 from stages.training.divergence import Divergence, explained
 from stages.training.early_stopping import EarlyStopping
 from stages.training.history import History, ProgressBar
@@ -88,10 +89,10 @@ def fit(
         print(f"full: train.frozen_dtype={params.train.frozen_dtype} has no effect: full fine-tuning freezes nothing", flush=True)
 
     learning_rate = getattr(params.train.learning_rate, method.NAME)
-    history, stopping = History(), EarlyStopping(model, params.train.patience)
+    history, stopping, arithmetic = History(), EarlyStopping(model, params.train.patience), Arithmetic(model)
     with tempfile.TemporaryDirectory() as scratch:
         trainer = make_trainer(params, model, tokenizer, learning_rate, rows, scratch, validation)
-        for callback in (history, stopping, *callbacks):
+        for callback in (history, stopping, arithmetic, *callbacks):
             trainer.add_callback(callback)
         if point:
             require_same_inputs(point.inputs)
@@ -107,8 +108,9 @@ def fit(
             raise explained(found, method.NAME, params) from None
     if trainer.overflows:
         print(f"{method.NAME}: {trainer.overflows} optimizer step(s) left out, as the scaled gradient of fp16 overflowed")
+    arithmetic.stop()
     stopping.restore()
-    return Run(trainer, history, stopping, counts, mixout_layers)
+    return Run(trainer, history, stopping, counts, mixout_layers, arithmetic)
 
 
 def make_trainer(
