@@ -15,8 +15,8 @@ with loading():
     from stages.classifier.splits import column, load_labels, load_split
     from stages.presentation.figures import save_figure
     from stages.presentation.text import aligned
-    from stages.project.files import write_json, write_text
-    from stages.project.paths import PLOTS
+    from stages.project.files import content_hash, write_json, write_text
+    from stages.project.paths import BASE_MODEL, PLOTS, PROCESSED
     from study.analysis import conclusions
     from study.analysis.cells import SERIES, Cells, read_cells
     from study.analysis.conclusions import CONDITIONS, ORDER, REFERENCE, Rules
@@ -24,7 +24,7 @@ with loading():
     from study.analysis.tables import differences_table, dose_table, rows_table, variants_table
     from study.definition import Cell, cells_of
     from study.paths import CELLS, FOLDER
-    from study.settings import load_study
+    from study.settings import Study, load_study
 
 SUMMARY = FOLDER / "summary.json"
 FIGURES = PLOTS / "study"
@@ -35,10 +35,16 @@ def main() -> None:
     rules = Rules(study.study.margin, study.study.confidence, study.study.bootstrap_samples, study.settings.seed)
     cells = read_cells(CELLS, {cell.name: series_of(cell) for cell in cells_of(study).values()})
     labels, num_classes = column(load_split("test"), "label"), len(load_labels())
-    summary = summarize(cells, labels, num_classes, rules)
+    summary = made_with(study) | summarize(cells, labels, num_classes, rules)
     write_json(SUMMARY, summary)
     write_figures(cells, summary, rules)
     print(text_of(summary))
+
+
+def made_with(study: Study) -> dict[str, Any]:
+    """Return what the study was about, by which the report knows whether it belongs to a run: texts, encoder, LoRA, adapter."""
+    hashes = {"train_sha256": content_hash(PROCESSED / "train.arrow"), "base_sha256": content_hash(BASE_MODEL)}
+    return hashes | {f"peft_{key}": value for key, value in study.settings.peft.model_dump().items()}
 
 
 def series_of(cell: Cell) -> str:

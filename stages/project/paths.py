@@ -15,6 +15,7 @@ DETAILS = METRICS / "details"  # of evaluate: all that it knows of a method; met
 TRAINING_METRICS = METRICS / "training"
 TIMING_METRICS = METRICS / "timing"  # what a clock measured: in git, in no hash of dvc.lock
 PROVENANCE = METRICS / "provenance"
+STUDY_SUMMARY = METRICS / "study/summary.json"  # of `python -m study.summarize`; a clone may have none
 DURATIONS = METRICS / "durations.json"  # what each stage took, measured with a clock
 PLOTS = Path("plots")
 LEARNING_CURVES = PLOTS / "learning_curves"

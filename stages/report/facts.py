@@ -19,6 +19,7 @@ from stages.project.paths import (
     PLOTS,
     PROVENANCE,
     REPORTS,
+    STUDY_SUMMARY,
     TIMING_METRICS,
     TRAINING_METRICS,
 )
@@ -52,6 +53,8 @@ class Facts:
         learning_rates: metrics/learning_rates.csv.
         provenance: metrics/provenance/{stage}.json of the three trainings and of evaluate.
         ablation: metrics/ablation.csv, by method: training without AWP and mixout.
+        study: metrics/study/summary.json, many trainings with several seeds; None where it has not been made. It is no dependency
+            of the stage: the report is complete without it, and a run must not wait for it.
     """
 
     params: Params
@@ -70,6 +73,7 @@ class Facts:
     learning_rates: pd.DataFrame
     ablation: pd.DataFrame
     provenance: dict[str, dict]
+    study: dict | None = None
 
     @property
     def classes(self) -> list[str]:
@@ -134,6 +138,7 @@ def load_facts(params: Params) -> Facts:
             learning_rates=pd.read_csv(METRICS / "learning_rates.csv"),
             ablation=pd.read_csv(METRICS / "ablation.csv", index_col="method"),
             provenance=read(PROVENANCE, "json", names=RECORDED_STAGES),
+            study=read_json(STUDY_SUMMARY) if STUDY_SUMMARY.is_file() else None,
         )
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: no such file; `dvc repro` writes what the report quotes") from None

@@ -3,7 +3,7 @@
 from stages.presentation.markdown import plain
 from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
-from stages.report import quality
+from stages.report import quality, study
 from stages.report.facts import Facts
 from stages.report.language import Language
 from stages.report.prepared import share
@@ -20,10 +20,21 @@ def headline(facts: Facts, words: Language) -> str:
             share(details["checkpoint_mib"]),
             f"{facts.memory[method]['peak_training_memory_mib']:,.0f}",
         )
-        rows.append((words.label(method), _score(details, words), quality.difference(facts, words, method), *costs))
+        label = study.practical_label(facts, words, method)
+        rows.append((label, _score(details, words), quality.difference(facts, words, method), *costs))
+        if study.whole(facts):
+            rows.append((study.row_label(facts, words, method), *study.row(facts, words, method), *["-"] * 4))
     for name, scores in facts.baseline.items():
         rows.append((words.say(f"baseline.name.{name}"), _score(scores, words), *["-"] * 5))
     return markdown_table(words.header("headline"), rows)
+
+
+def calibration(facts: Facts, words: Language) -> str:
+    """How far the probabilities of every method, and of the baselines that have some, can be trusted."""
+    named = [(words.label(method), facts.quality[method]) for method in METHODS]
+    named += [(words.say(f"baseline.name.{name}"), scores) for name, scores in facts.baseline.items() if "ece" in scores]
+    rows = [(label, *(f"{scores[key]:.4f}" for key in ("nll", "brier", "ece"))) for label, scores in named]
+    return markdown_table(words.header("calibration"), rows)
 
 
 def _score(scores: dict, words: Language) -> str:

@@ -74,7 +74,13 @@ def awp(facts: Facts, words: Language) -> str:
     window = f"{settings.window_start:g}", f"{settings.window_end:g}"
     half = (settings.window_start, settings.window_end) == (0.5, 1.0)
     when = words.say("awp.half") if half else words.say("awp.window", start=window[0], end=window[1])
-    return sentence([words.say("awp.on", epsilon=f"{settings.epsilon:g}", when=when), _done(facts, words)])
+    if settings.box is None:
+        size, move = words.say("awp.epsilon", epsilon=f"{settings.epsilon:g}"), words.say("awp.by_epsilon")
+    else:
+        box = f"{settings.box:g}"
+        size, move = words.say("awp.box", step=f"{settings.step:g}", box=box), words.say("awp.by_box", box=box)
+    what = {"which": words.say(f"awp.{settings.target}"), "embeddings": words.say(f"awp.{settings.embeddings}")}
+    return sentence([words.say("awp.on", size=size, move=move, when=when, **what), _done(facts, words)])
 
 
 def _done(facts: Facts, words: Language) -> str:
@@ -120,7 +126,7 @@ def ablation_belongs(facts: Facts) -> bool:
 
 
 def regularizers(facts: Facts, words: Language) -> str:
-    """One more bullet: how validation F1 changes with both regularizers, where the experiment without them belongs to the run."""
+    """How validation F1 changes with both regularizers, where the experiment without them belongs to the run."""
     if not ablation_belongs(facts):
         return ""
     gains = {}
@@ -130,7 +136,7 @@ def regularizers(facts: Facts, words: Language) -> str:
     if not gains:
         return ""
     listed = ", ".join(f"{words.say(f'short.{method}')} {gain:+.3f}" for method, gain in gains.items())
-    return "\n- " + words.say("ablation.gains", gains=listed, rows=f"{facts.data['validation_rows']:,}")
+    return words.say("ablation.gains", gains=listed, rows=f"{facts.data['validation_rows']:,}")
 
 
 def ablation(facts: Facts, words: Language) -> str:

@@ -20,7 +20,7 @@ def details(f1: float, difference: tuple[float, float, float], trainable: int, n
         "f1_minus_full": difference[0], "f1_minus_full_low": difference[1], "f1_minus_full_high": difference[2],
         "trainable_parameters": trainable, "trainable_body_parameters": trainable - 10, "trainable_head_parameters": 10,
         "total_parameters": 1000, "trainable_percent": trainable / 10, "checkpoint_mib": trainable / 4,
-        "epochs_trained": 4, "best_epoch": 2, "mcnemar_p": 0.2,
+        "epochs_trained": 4, "best_epoch": 2, "mcnemar_p": 0.2, "nll": 0.35, "brier": 0.21, "ece": 0.03, "ece_bins": 15,
         "f1_minus_majority": f1 - 0.33, "f1_minus_majority_low": f1 - 0.35, "f1_minus_majority_high": f1 - 0.31,
         "f1_minus_stratified": f1 - 0.5, "f1_minus_stratified_low": f1 - 0.52, "f1_minus_stratified_high": f1 - 0.48,
         "classes": len(names), "classes_predicted": len(names), "never_predicted": [], "learned": True,

@@ -11,6 +11,7 @@ from stages.presentation.titles import METHOD_LABELS
 from stages.report.language import LANGUAGES, Language, sentences
 from stages.report.stage import TEMPLATES, render
 from tests.report.conftest import latency, plan, unlearned
+from tests.report.test_study import SERIES, summary
 
 THREE_PAGES = 150
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]\d+)?")
@@ -77,6 +78,10 @@ def on_a_gpu(facts, own):
     return facts
 
 
+def study_of(facts, **changes):
+    return replace(facts, plan=PUBLISHED, study=summary(facts) | changes)
+
+
 PUBLISHED = plan(("this encoder", "DistilBERT", "BERT-base", "RoBERTa-large"))
 RUNS = {
     "embedded": lambda facts, own: replace(facts, plan=PUBLISHED),
@@ -94,6 +99,12 @@ RUNS = {
     "splits given": given_splits,
     "another record": another_record,
     "on a GPU": on_a_gpu,
+    "study finished": lambda facts, own: study_of(facts),
+    "study of the conditions only": lambda facts, own: study_of(
+        facts, complete=False, whole_complete=False, rates_complete=False
+    ),
+    "study begun": lambda facts, own: study_of(facts, **dict.fromkeys(("complete", *(f"{s}_complete" for s in SERIES)), False)),
+    "study of other settings": lambda facts, own: study_of(facts, peft_rank=4),
     "LoRA everywhere, parallel adapter": lambda facts, own: own(
         "a", "b", peft={"target": "all", "use_rslora": True, "init": "pissa", "adapter": "parallel"}
     ),

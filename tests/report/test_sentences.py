@@ -235,6 +235,15 @@ def test_awp_and_mixout_are_told_as_they_were(own_facts):
     assert "from 0.25 to 1 of every epoch's steps" in training.awp(on, EN)
     on.training["lora"]["awp_unmoved_share"] = 0.5
     assert "LoRA 5 perturbations, mean `||v|| / ||w||` 0.0100, 50.00 % of tensors unable to move" in training.awp(on, EN)
+    assert (
+        "every trainable weight tensor with more than one dimension moves by `v = epsilon ||w|| g / ||g||`, loss"
+        in training.awp(on, EN)
+    )
+    other = training.awp(own_facts("a", "b", awp={"target": "all", "embeddings": "rows", "box": 0.02, "step": 0.001}), EN)
+    assert "step 0.001 and each element kept within 0.02 of its own size" in other and "epsilon" not in other
+    assert (
+        "every weight tensor, frozen ones too, with" in other and "(embeddings row by row, each by its own norm), loss" in other
+    )
     off = own_facts("a", "b", awp={"enabled": False}, mixout={"enabled": False})
     assert "switched off" in training.awp(off, EN) and "switched off" in training.mixout(off, EN)
 

@@ -1,0 +1,212 @@
+"""Sentences on the study: what several seeds, with regularizers as a factor, say of the comparison; and what one seed does not.
+
+The study (`make study`) takes hours and is not part of a run. Its summary is quoted where it is there and belongs to the run;
+until it is complete, the report says that it rests on one seed.
+"""
+
+from stages.presentation.markdown import table as markdown_table
+from stages.project.schema import METHODS
+from stages.report import latency, quality
+from stages.report.facts import PEFT, Facts
+from stages.report.language import Language, begin, sentence
+
+SETTINGS = ("none", "mixout", "awp", "both", "whole")
+MOST_LIKELY_RATIO = 10  # of LoRA's learning rate to full fine-tuning's (Schulman et al. 2025, "LoRA Without Regret")
+
+
+def state(facts: Facts) -> str:
+    """Whether the study is absent ("none"), belongs to another run ("elsewhere"), is "unfinished", or "finished"."""
+    summary = facts.study
+    if summary is None:
+        return "none"
+    read = facts.provenance["train_full"]["inputs"]
+    same = {"train_sha256": read["data/processed/train.arrow"], "base_sha256": read["models/base"]}
+    same |= {f"peft_{key}": value for key, value in facts.params.peft.model_dump().items()}
+    if any(summary.get(key) != value for key, value in same.items()):
+        return "elsewhere"
+    return "finished" if summary["complete"] else "unfinished"
+
+
+def whole(facts: Facts) -> bool:
+    """Whether the study has all seeds on all rows without regularizers, for this run's data."""
+    return state(facts) in ("unfinished", "finished") and bool(facts.study and facts.study["whole_complete"])
+
+
+def practical_label(facts: Facts, words: Language, method: str) -> str:
+    """The first cell of a method's row of this run: its name, and how it was trained where a second row follows."""
+    return words.say("study.row_practical", label=words.label(method)) if whole(facts) else words.label(method)
+
+
+def row_label(facts: Facts, words: Language, method: str) -> str:
+    """The first cell of a method's second row in the first table."""
+    return words.say("study.row", label=words.label(method), seeds=_summary(facts)[f"whole_{method}_seeds"])
+
+
+def row(facts: Facts, words: Language, method: str) -> tuple[str, str]:
+    """Mean F1 over seeds without regularizers on all rows, and its difference from full fine-tuning, with intervals."""
+    return _f1(facts, words, f"whole_{method}"), "-" if method == "full" else _difference(facts, words, f"whole_{method}")
+
+
+def caveat(facts: Facts, words: Language) -> str:
+    """One bullet on what the comparison of this run rests on, as long as no study tells more; nothing without comparison."""
+    if not facts.compared or _told(facts):
+        return ""
+    awp = ""
+    if facts.params.awp.enabled:
+        counts = {method: f"{facts.quality[method]['trainable_parameters']:,}" for method in METHODS}
+        step = max(facts.training[method]["awp_relative_step_mean"] for method in METHODS)
+        awp = words.say("study.not_one_treatment", step=f"{100 * step:.2g}", **counts)
+    return "- " + sentence([words.say("study.one_seed"), awp])
+
+
+def _told(facts: Facts) -> bool:
+    """Whether the study's main table is there: every method under every condition with several seeds."""
+    return state(facts) in ("unfinished", "finished") and bool(facts.study and facts.study["conditions_complete"])
+
+
+def verdicts(facts: Facts, words: Language) -> str:
+    """A bullet for each method: its difference from full fine-tuning trained the same way, over seeds; and one on the tests."""
+    if not _told(facts):
+        return ""
+    summary, bullets = _summary(facts), []
+    for method in PEFT:
+        shown = ("whole", "both") if summary["whole_complete"] else ("none", "both")
+        said = "; ".join(_verdict(facts, words, setting, method) for setting in shown)
+        bullets.append(f"- {begin(words.say('study.verdict', the=words.the(method), said=said))}")
+    return "\n".join([*bullets, f"- {_tests(facts, words)}"])
+
+
+def _verdict(facts: Facts, words: Language, setting: str, method: str) -> str:
+    key = f"{setting}_{method}"
+    word = words.say(f"study.word.{_summary(facts)[f'{key}_verdict'].replace(' ', '_')}")
+    return words.say(f"study.in.{setting}", word=word, difference=_difference(facts, words, key))
+
+
+def _tests(facts: Facts, words: Language) -> str:
+    summary = _summary(facts)
+    values = {"count": summary["tests_made"], "margin": f"{summary['margin']:g}", "seeds": summary["none_full_seeds"]}
+    return words.say("study.tests", percent=f"{100 * summary['confidence']:g}", **values)
+
+
+def progress(facts: Facts, words: Language) -> str:
+    """How far the study is, in one sentence."""
+    now = state(facts)
+    numbers = {} if facts.study is None else {key: facts.study[f"cells_{key}"] for key in ("finished", "planned", "missing")}
+    return words.say(f"study.state.{now}", **numbers)
+
+
+def not_shown(facts: Facts, words: Language) -> str:
+    """What the evidence at hand does not show: with the study, seeds are no longer among it."""
+    texts = {"rows": f"{facts.data['train_rows']:,}", "device": facts.device, "threads": latency.threads(facts, words)}
+    return sentence([words.say(f"study.not_shown.{'seeds' if _told(facts) else 'one_seed'}", **texts), progress(facts, words)])
+
+
+def table(facts: Facts, words: Language) -> str:
+    """All settings that are finished: F1 of every method, then the differences and what is concluded; with the pictures."""
+    if not _told(facts) and not whole(facts):
+        return progress(facts, words)
+    summary, rows = _summary(facts), []
+    for setting in SETTINGS:
+        for method in (*METHODS, "head"):
+            key = f"{setting}_{method}"
+            if f"{key}_f1" in summary:
+                word = summary.get(f"{key}_verdict")
+                shown = words.say(f"study.word.{word.replace(' ', '_')}") if word else "-"
+                difference = "-" if method == "full" else _difference(facts, words, key)
+                name = words.say("study.head") if method == "head" else words.label(method)
+                spread = f"{summary[f'{key}_f1_sd']:.4f}"
+                rows.append((words.say(f"study.setting.{setting}"), name, _f1(facts, words, key), spread, difference, shown))
+    about = sentence([_tests(facts, words) if _told(facts) else "", progress(facts, words)])
+    pictures = "\n".join(f"![{name}](../plots/study/{name}.png)" for name in ("differences", "rows", "dose"))
+    return f"{about}\n\n{markdown_table(words.header('study'), rows)}\n\n{pictures}"
+
+
+def others(facts: Facts, words: Language) -> str:
+    """What the smaller series say: learning rates, where LoRA sits, other splits, the plain recipe; nothing without them."""
+    if state(facts) not in ("unfinished", "finished"):
+        return ""
+    return "\n".join(f"- {said}" for said in (_rates(facts, words), _targets(facts, words), _splits(facts, words),
+                                              _crosscheck(facts, words)) if said)  # fmt: skip
+
+
+def _rates(facts: Facts, words: Language) -> str:
+    summary = _summary(facts)
+    if not summary["rates_complete"]:
+        return ""
+    ratios = {method: f"{summary[f'rate_none_{method}_to_full']:g}" for method in PEFT}
+    rates = {f"{method}_rate": f"{summary[f'rate_none_{method}']:g}" for method in METHODS}
+    return words.say("study.rates", **ratios, **rates, rule=MOST_LIKELY_RATIO)
+
+
+def _targets(facts: Facts, words: Language) -> str:
+    summary = _summary(facts)
+    if not summary["targets_complete"]:
+        return ""
+    parts = []
+    for target in ("feed_forward", "all"):
+        key = f"target_{target}_minus_attention"
+        low, high = summary[f"{key}_low"], summary[f"{key}_high"]
+        word = words.say(f"study.{'behind' if high < 0 else 'ahead' if low > 0 else 'apart'}")
+        numbers = words.interval(*(f"{summary[f'{key}{end}']:+.3f}" for end in ("", "_low", "_high")))
+        parts.append(words.say("study.target", target=words.say(f"study.of.{target}"), numbers=numbers, word=word))
+    counts = {target: f"{summary[f'target_{target}_trainable']:,}" for target in ("attention", "feed_forward", "all")}
+    return words.say("study.targets", parts="; ".join(parts), **counts)
+
+
+def _splits(facts: Facts, words: Language) -> str:
+    summary = _summary(facts)
+    if not summary["splits_complete"]:
+        return ""
+    parts = []
+    for method in PEFT:
+        key = f"splits_none_{method}_minus_full"
+        numbers = words.interval(*(f"{summary[f'{key}{end}']:+.3f}" for end in ("", "_low", "_high")))
+        parts.append(f"{words.say(f'short.{method}')} {numbers}")
+    return words.say("study.splits", parts=", ".join(parts))
+
+
+def _crosscheck(facts: Facts, words: Language) -> str:
+    summary = _summary(facts)
+    if "crosscheck_agrees" not in summary:
+        return ""
+    kind = "agrees" if summary["crosscheck_agrees"] else "differs"
+    values = {key: f"{summary[f'crosscheck_{key}']:.3f}" for key in ("study_f1", "plain_f1", "spread")}
+    return words.say(f"study.crosscheck.{kind}", difference=f"{summary['crosscheck_difference']:+.3f}", **values)
+
+
+def answer(facts: Facts, words: Language) -> str:
+    """The bullets below the first table: the study's verdicts where there are some, else this run's intervals and a caveat."""
+    if _told(facts):
+        return verdicts(facts, words)
+    return "\n".join(part for part in (quality.answer(facts, words), caveat(facts, words)) if part)
+
+
+def given_up(facts: Facts, words: Language) -> str:
+    """What the comparison shows: that of the study where there is one, which one seed must not contradict, else this run's."""
+    if _told(facts):
+        return words.say("study.given_up")
+    return sentence([quality.conclusion(facts, words), quality.mcnemar(facts, words)])
+
+
+def treatment(facts: Facts, words: Language) -> str:
+    """How alike the gradients at w and w + v are in each method, where the study measured it at this run's epsilon."""
+    if not facts.params.awp.enabled or state(facts) not in ("unfinished", "finished"):
+        return ""
+    epsilon = f"{facts.params.awp.epsilon:g}"
+    cosines = {method: _summary(facts).get(f"dose_{method}_trainable_{epsilon}_cosine") for method in METHODS}
+    if None in cosines.values():
+        return ""
+    return words.say("study.treatment", epsilon=epsilon, **{method: f"{value:.2f}" for method, value in cosines.items()})
+
+
+def _summary(facts: Facts) -> dict:
+    assert facts.study is not None  # every caller has looked at `state`
+    return facts.study
+
+
+def _f1(facts: Facts, words: Language, key: str) -> str:
+    return words.interval(*(f"{_summary(facts)[f'{key}_f1{end}']:.3f}" for end in ("", "_low", "_high")))
+
+
+def _difference(facts: Facts, words: Language, key: str) -> str:
+    return words.interval(*(f"{_summary(facts)[f'{key}_minus_full{end}']:+.3f}" for end in ("", "_low", "_high")))

@@ -1,0 +1,115 @@
+"""What the report says of seeds: with a study its verdicts, without one that it rests on a single seed."""
+
+from dataclasses import replace
+
+import pytest
+
+from stages.report import study, tables
+from stages.report.facts import Facts
+from stages.report.language import Language
+from stages.report.stage import render
+from tests.report.conftest import unlearned
+
+EN = Language("en")
+SERIES = ("rates", "conditions", "splits", "rows", "whole", "dose", "targets", "crosscheck")
+METHODS = {"full": 0.88, "lora": 0.878, "adapter": 0.86, "head": 0.7}
+
+
+def summary(facts: Facts) -> dict:
+    """A finished study of this run: LoRA not decided, the adapter worse, both better where full fine-tuning is handicapped."""
+    read = facts.provenance["train_full"]["inputs"]
+    values: dict = {"train_sha256": read["data/processed/train.arrow"], "base_sha256": read["models/base"]}
+    values |= {f"peft_{key}": value for key, value in facts.params.peft.model_dump().items()}
+    values |= {"cells_planned": 319, "cells_finished": 312, "cells_missing": 7, "complete": True}
+    values |= {f"{series}_complete": True for series in SERIES} | {"margin": 0.01, "confidence": 0.95, "tests_made": 20}
+    for setting in ("none", "mixout", "awp", "both", "whole"):
+        handicap = 0.1 if setting in ("awp", "both") else 0.0
+        for method, f1 in METHODS.items():
+            key, f1 = f"{setting}_{method}", f1 - handicap * (method == "full")
+            values |= around(f"{key}_f1", f1) | {f"{key}_f1_sd": 0.004, f"{key}_seeds": 5}
+            if method != "full":
+                values |= around(f"{key}_minus_full", f1 - METHODS["full"] + handicap)
+        values[f"{setting}_lora_verdict"] = "better" if handicap else "not decided"
+        values[f"{setting}_adapter_verdict"] = "better" if handicap else "worse"
+    for method, cosine in {"full": -0.06, "lora": 1.0, "adapter": 0.9}.items():
+        values |= {f"dose_{method}_trainable_0.01_cosine": cosine, f"rate_none_{method}": 5e-5}
+    values |= {"rate_none_lora_to_full": 20.0, "rate_none_adapter_to_full": 80.0}
+    values |= {f"target_{target}_trainable": 150_000 for target in ("attention", "feed_forward", "all")}
+    values |= around("target_feed_forward_minus_attention", -0.03) | around("target_all_minus_attention", 0.002)
+    for method in ("lora", "adapter"):
+        values |= around(f"splits_none_{method}_minus_full", -0.004)
+    crosscheck = {"study_f1": 0.88, "plain_f1": 0.875, "difference": 0.005, "spread": 0.01, "agrees": True}
+    return values | {f"crosscheck_{key}": value for key, value in crosscheck.items()}
+
+
+def around(key: str, value: float) -> dict:
+    return {key: value, f"{key}_low": value - 0.008, f"{key}_high": value + 0.008}
+
+
+def test_without_a_study_the_report_says_that_it_rests_on_one_seed(facts):
+    assert study.state(facts) == "none"
+    text = " ".join(render(facts, "report", "en").split())
+    assert "**This comparison rests on one seed:**" in text and "AWP at the same epsilon is not the same treatment" in text
+    assert "900 weights in full fine-tuning, 20 in LoRA, 30 in the adapter" in text  # of the metric files
+    assert "it moves by 1 % of its norm" in text and "has not run here" in text
+    assert "Esta comparación se apoya en una sola semilla" in " ".join(render(facts, "report", "es").split())
+    assert "seeds)" not in tables.headline(facts, EN)
+
+
+def test_without_awp_the_treatment_is_the_same(own_facts):
+    facts = own_facts("a", "b", awp={"enabled": False})
+    assert "rests on one seed" in study.caveat(facts, EN) and "epsilon" not in study.caveat(facts, EN)
+
+
+def test_a_finished_study_gives_the_answer(facts):
+    facts = replace(facts, study=summary(facts))
+    assert study.state(facts) == "finished"
+    text = " ".join(render(facts, "report", "en").split())
+    assert "LoRA: not decided without AWP and mixout on all rows, -0.002 (-0.010 to +0.006); better with both, +0.098" in text
+    assert "The adapter: worse without AWP and mixout on all rows" in text and "20 tests were made and corrected" in text
+    assert "rests on one seed" not in text and "cannot be told apart" not in text and "A loss of quality is shown" not in text
+    assert "cosine of -0.06 in full fine-tuning, 1.00 in LoRA, 0.90 in the adapter" in text
+    table = tables.headline(facts, EN)
+    assert "| LoRA, as the practical asks (this run) | 0.860 (0.850 to 0.870) | -0.020 (-0.030 to -0.010) | 20 |" in table
+    assert "| LoRA, without AWP and mixout (5 seeds) | 0.878 (0.870 to 0.886) | -0.002 (-0.010 to +0.006) | - |" in table
+
+
+def test_the_details_have_every_setting_and_the_smaller_series(facts):
+    facts = replace(facts, study=summary(facts))
+    text = " ".join(render(facts, "details", "en").split())
+    assert "| AWP | head only | 0.700 (0.692 to 0.708) | 0.0040 | -0.080 (-0.088 to -0.072) | - |" in text
+    assert "LoRA 5e-05 (20 times that of full)" in text and "expect about 10 times" in text
+    assert (
+        "feed-forward blocks -0.030 (-0.038 to -0.022), behind; all linear layers +0.002 (-0.006 to +0.010), not told apart"
+        in text
+    )
+    assert "A plain Trainer recipe, 0.875, agrees" in text and "On other splits" in text
+    facts.study["crosscheck_agrees"] = False
+    assert "DISAGREES" in study.others(facts, EN)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"train_sha256": "other"}, {"base_sha256": "other"}, {"peft_rank": 4}, {"peft_bottleneck": 32}, {"peft_rank": None}],
+)
+def test_a_study_of_something_else_is_not_quoted(facts, change):
+    facts = replace(facts, study=summary(facts) | change)
+    assert study.state(facts) == "elsewhere" and not study.whole(facts)
+    text = render(facts, "report", "en")
+    assert (
+        "rests on one seed" in text and "about other texts, another encoder" in " ".join(text.split()) and "5 seeds" not in text
+    )
+
+
+def test_of_an_unfinished_study_only_complete_series_are_quoted(facts):
+    facts = replace(facts, study=summary(facts) | {"complete": False, "conditions_complete": False, "whole_complete": False})
+    text = " ".join(render(facts, "report", "en").split())
+    assert "rests on one seed" in text and "7 of 319 cells are missing" in text and "5 seeds" not in text
+    facts.study["conditions_complete"] = True
+    text = " ".join(render(facts, "report", "en").split())
+    assert "LoRA: not decided without AWP and mixout, -0.002" in text and "rests on one seed" not in text
+    assert "5 seeds)" not in tables.headline(facts, EN)
+
+
+def test_no_comparison_needs_no_caveat(own_facts):
+    assert study.caveat(unlearned(own_facts("a", "b"), "full"), EN) == ""
