@@ -39,21 +39,25 @@ def load_checkpoint(folder: Path, merge: bool = False, acceleration: bool = True
     """
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: no checkpoint (no config.json); run the stage train_{folder.name} first")
+    model: torch.nn.Module
     if any((folder / name).exists() for name in PEFT_FILES):
-        model = _load_peft(folder)
-        frozen = _frozen_dtype(folder)
-        if merge:
-            round_frozen(model, frozen)
-            model = _merged(model, folder)
-        else:
-            cast_frozen(model, frozen)
-        model.requires_grad_(False)
+        model = _with_frozen_as_trained(_load_peft(folder), folder, merge)
     else:
         model = load_classifier(folder, read_config(folder))
     if acceleration:
         accelerate(model)
     cast_for_inference(model, precision)
     return model.eval()
+
+
+def _with_frozen_as_trained(model: PeftModel, folder: Path, merge: bool) -> torch.nn.Module:
+    """Return `model`, or what it is when merged, with its frozen weights in the precision of training; nothing is trainable."""
+    frozen = _frozen_dtype(folder)
+    if merge:
+        round_frozen(model, frozen)
+        return _merged(model, folder).requires_grad_(False)
+    cast_frozen(model, frozen)
+    return model.requires_grad_(False)
 
 
 def _frozen_dtype(folder: Path) -> torch.dtype:
