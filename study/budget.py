@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from statistics import median
 
 from stages.project.files import read_json
 from stages.project.machine import machine_in_words
@@ -43,7 +42,9 @@ def seconds_of(cell: Cell, study: Study, sizes: dict[str, int]) -> float:
 
 
 def correction(cells: Iterable[Cell], study: Study, sizes: dict[str, int]) -> float:
-    """Return the median of measured over predicted seconds of cells timed on this machine; 1 if fewer than three were."""
+    """Return measured over predicted seconds of the cells timed on this machine; 1 if fewer than three were."""
     here = {name: seconds for name, (seconds, machine) in read_seconds().items() if machine == machine_in_words()}
-    ratios = [here[cell.name] / seconds_of(cell, study, sizes) for cell in cells if cell.name in here]
-    return median(ratios) if len(ratios) >= 3 else 1.0
+    timed = [cell for cell in cells if cell.name in here]
+    if len(timed) < 3:
+        return 1.0
+    return sum(here[cell.name] for cell in timed) / sum(seconds_of(cell, study, sizes) for cell in timed)

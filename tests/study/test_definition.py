@@ -160,3 +160,11 @@ def test_a_stage_runs_the_cell_of_its_name_and_reads_what_the_cell_reads(study):
         assert definition["outs"] == [{f"../metrics/study/cells/{name}.json": {"cache": False}}]
         assert [dep.startswith("../metrics/study/inputs/") for dep in definition["deps"]] == [True]
         assert (group.startswith("rates")) != ("rates.json" in json.dumps(definition["params"]))
+
+
+def test_no_stage_of_the_comparison_depends_on_a_folder_in_the_study():
+    """Seen from the comparison's DVC project, the folder of another one is closed: a folder in it counts as empty."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    inside = [dep for stage in stages.values() for dep in stage["deps"] if dep == "study" or dep.startswith("study/")]
+    assert [dep for dep in inside if not (ROOT / dep).is_file()] == []
+    assert (ROOT / "study/.dvc/config").is_file()
