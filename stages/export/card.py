@@ -13,7 +13,7 @@ from stages.export.scores import scores, warning
 from stages.export.terms import base_name, data_name, data_source, language, licence
 from stages.export.usage import loading_code
 from stages.presentation.markdown import plain, table
-from stages.project.schema import Params
+from stages.project.schema import AwpParams, Params
 
 MARK = "exported_from"  # the key of the front matter by which an export recognizes a folder that it may replace
 MODULE = "bottleneck_adapter"
@@ -125,6 +125,14 @@ def rows_table(facts: CardFacts) -> str:
     return table(["class", *(f"rows in {split}" for split in totals), *(["F1 on test"] if f1 else [])], lines)
 
 
+def awp_in_words(awp: AwpParams) -> str:
+    """How far which weights moved, and when."""
+    size = f"epsilon {awp.epsilon:g}" if awp.box is None else f"step {awp.step:g}, each element within {awp.box:g} of its size"
+    weights = ", frozen weights too" if awp.target == "all" else ""
+    embeddings = {"tensor": "", "rows": ", embeddings row by row", "exclude": ", embeddings not"}[awp.embeddings]
+    return f"{size}{weights}{embeddings}, from {awp.window_start:g} to {awp.window_end:g} of each epoch"
+
+
 def training_table(facts: CardFacts) -> str:
     """What determined the training, a line each."""
     params, training = facts.params, facts.training
@@ -151,7 +159,7 @@ def training_table(facts: CardFacts) -> str:
         "weight decay, largest gradient norm": f"{train.weight_decay:g}, {train.max_grad_norm:g}",
         "class weights": train.class_weights,
         "precision": trained_precision(facts),
-        "AWP": f"epsilon {awp.epsilon:g}, from {awp.window_start:g} to {awp.window_end:g} of each epoch" if awp.enabled else "no",
+        "AWP": awp_in_words(awp) if awp.enabled else "no",
         "mixout": f"p {mixout.p:g}, on the head" if mixout.enabled else "no",
         "seed": str(params.seed),
     }

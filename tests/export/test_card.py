@@ -109,6 +109,13 @@ def test_many_classes_have_a_line_each_and_are_not_in_the_title(params):
     assert "| topic 49 | 49 (4.0 %) |" in text and max(map(len, text.splitlines())) < 400
 
 
+def test_awp_is_told_as_it_moved_the_weights(params, with_params):
+    assert "| AWP | epsilon 0.01, from 0.5 to 1 of each epoch |" in model_card(facts("lora", params))
+    other = with_params(awp={"target": "all", "embeddings": "exclude", "box": 0.02, "step": 0.001})
+    told = "step 0.001, each element within 0.02 of its size, frozen weights too, embeddings not, from 0.5 to 1 of each epoch"
+    assert f"| AWP | {told} |" in model_card(facts("lora", other))
+
+
 def test_what_is_switched_off_is_not_claimed(with_params):
     text = model_card(facts("full", with_params(awp={"enabled": False}, mixout={"enabled": False})))
     assert "| AWP | no |" in text and "| mixout | no |" in text
