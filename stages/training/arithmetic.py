@@ -95,10 +95,11 @@ def pass_operations(model: nn.Module, trained: tuple[bool, ...]) -> tuple[int, i
     with FakeCopyMode(mode):
         fake = copy.deepcopy(model).train()
     base = fake.get_base_model() if isinstance(fake, PeftModel) else fake
-    if isinstance(base, PreTrainedModel) and base._can_set_attn_implementation():
-        base.set_attn_implementation(
-            "eager"
-        )  # as products of matrices, which are counted; a fused kernel is not, on every device
+    if isinstance(base, PreTrainedModel):
+        if base.is_activation_checkpointing:
+            base.activation_checkpointing_disable()
+        if base._can_set_attn_implementation():
+            base.set_attn_implementation("eager")  # products of matrices, which are counted; a fused kernel is not everywhere
     for weight, needed in zip(fake.parameters(), trained, strict=True):
         weight.requires_grad_(needed)
     counts = []

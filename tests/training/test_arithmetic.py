@@ -28,7 +28,7 @@ def test_a_pass_of_all_weights_is_three_times_the_forward_pass(tiny_bert: BertFo
     assert (a, b, c) == (3 * head, 3 * per_token, 3 * LAYERS * 2 * 2 * C)
     recompute_activations(tiny_bert)
     assert pass_operations(tiny_bert, flags(tiny_bert)) == (a, b, c)  # what is computed again does not count
-    assert tiny_bert.is_gradient_checkpointing
+    assert tiny_bert.is_activation_checkpointing
 
 
 def test_frozen_weights_have_no_product_for_their_gradient(tiny_bert):
