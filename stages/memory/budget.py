@@ -8,7 +8,7 @@ from transformers import PreTrainedConfig
 
 from stages.memory.batching import Batching, divisors, share_batch
 from stages.memory.inputs import RandomInputs
-from stages.memory.predict import MIB, PredictedMemory, predict_training_memory
+from stages.memory.predict import MIB, MemoryPredictor, PredictedMemory
 from stages.project.errors import UserError
 from stages.project.processes import process_count
 from stages.project.schema import Params
@@ -21,11 +21,11 @@ RESERVE_MIB = 768
 def choose_batching(params: Params, model: nn.Module) -> Batching:
     """Return `train.micro_batch_size` if it is a number, and for "auto" the largest micro-batch that fits into the budget.
 
-    It must fit for texts of `data.max_length` tokens, even if no text is that long. With several processes, each holds its
-    gradients twice: the library sums them over the processes in buffers of its own.
+    It must fit for texts of `data.max_length` tokens, even if no text is that long, in `train.precision`. With several processes,
+    each holds its gradients twice: the library sums them over the processes in buffers of its own.
 
     Args:
-        model: as it will be trained.
+        model: as it will be trained, its frozen weights in `train.frozen_dtype`.
 
     Raises:
         UserError: the processes cannot share the batch evenly, or not even one text fits.
@@ -43,11 +43,13 @@ def choose_batching(params: Params, model: nn.Module) -> Batching:
 
     awp = params.awp.enabled and params.awp
 
-    def predict(size: int) -> PredictedMemory:
-        memory = predict_training_memory(model, inputs, (size,), length, accumulate=size < share, awp=awp)[size]
-        return replace(memory, gradients=memory.gradients + buffers)
+    with MemoryPredictor(model, inputs, length, train.precision) as predictor:
 
-    size, peak = largest_that_fits(predict, divisors(share), train.memory_budget_gib)
+        def predict(size: int) -> PredictedMemory:
+            memory = predictor.predict(size, accumulate=size < share, awp=awp)
+            return replace(memory, gradients=memory.gradients + buffers)
+
+        size, peak = largest_that_fits(predict, divisors(share), train.memory_budget_gib)
     if size is None:
         raise UserError(
             f"train.memory_budget_gib: training on one text of {length} tokens takes {peak.peak / MIB:,.0f} MiB and a reserve of "

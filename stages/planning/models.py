@@ -5,19 +5,23 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedConfig
 
 from stages.classifier.faster.apply import accelerate
-from stages.methods.method import Method
+from stages.methods.method import Method, keep_frozen
 from stages.project.schema import Params
 
 
-def unloaded_model(config: PreTrainedConfig, num_labels: int, method: Method, params: Params) -> nn.Module:
+def unloaded_model(
+    config: PreTrainedConfig, num_labels: int, method: Method, params: Params, frozen_dtype: str = "same"
+) -> nn.Module:
     """Return a classifier as `method` (a module of stages.methods) trains it, with uninitialized weights.
 
-    They are allocated and never written, so they take no memory, whatever their size.
+    What is frozen is kept as `frozen_dtype` says (`train.frozen_dtype`). Weights are allocated and never written, so they take no
+    memory, whatever their size.
     """
     config.num_labels = num_labels
     with torch.device("meta"):
         base = AutoModelForSequenceClassification.from_config(config)
         model = method.attach(base, params)
+        keep_frozen(model, frozen_dtype)
     if params.train.acceleration:
         accelerate(model)
     return model.to_empty(device="cpu")

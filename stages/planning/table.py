@@ -25,6 +25,7 @@ class Row(NamedTuple):
     """One case and what fits: the columns of the table.
 
     Attributes:
+        precision, frozen_dtype: as in `train`: of the forward and backward pass, and of the frozen weights.
         peft: what sets the method's own size, such as "rank 8".
         micro_batch_size: the largest that fits, or 0 where not even one text does; the memory is then that of one text.
     """
@@ -33,6 +34,8 @@ class Row(NamedTuple):
     method: str
     awp: bool
     gradient_checkpointing: bool
+    precision: str
+    frozen_dtype: str
     length: int
     micro_batch_size: int
     accumulation_steps: int
@@ -47,12 +50,34 @@ class Row(NamedTuple):
     peft: str
 
 
+def precisions(method: str, params: Params) -> list[tuple[str, str]]:
+    """Return the pairs (precision, frozen_dtype) that are planned, this run's own among them.
+
+    They are float32, autocast beside float32 weights, and autocast beside frozen weights that are kept in the low precision
+    too, which full fine-tuning does not have. The low precision is bf16, or fp16 if this run trains in it; to memory they are
+    the same.
+    """
+    low = "fp16" if params.train.precision == "fp16" else "bf16"
+    cases = [("fp32", "same"), (low, "same"), *([] if method == "full" else [(low, low)])]
+    own = own_precision(method, params)
+    return cases if own in cases else [*cases, own]
+
+
+def own_precision(method: str, params: Params) -> tuple[str, str]:
+    """Return this run's precision and frozen_dtype, same where `method` freezes nothing.
+
+    Same stands for nf4 too: its bytes depend on a library that need not be there. They are predicted by a training itself.
+    """
+    frozen_dtype = params.train.frozen_dtype
+    return params.train.precision, "same" if method == "full" or frozen_dtype == "nf4" else frozen_dtype
+
+
 @quiet_libraries()
 def plan(model: str, config: PreTrainedConfig, num_labels: int, method: str, params: Params) -> list[Row]:
-    """Return the rows of one encoder and method: without and with AWP, and for both without and with gradient checkpointing.
+    """Return the rows of one encoder and method: for each precision without and with gradient checkpointing.
 
-    Checkpointing is left out where the family does not support it. All rows come from one predictor, whose optimizer state is
-    made once.
+    At this run's own precision also with AWP, whose copies of the trained weights are float32 at any. Checkpointing is left out
+    where the family does not support it. All rows of a precision come from one predictor, whose optimizer state is made once.
 
     Args:
         model: name of the encoder in the table.
@@ -63,15 +88,20 @@ def plan(model: str, config: PreTrainedConfig, num_labels: int, method: str, par
     inputs = RandomInputs(config.vocab_size, num_labels, SEED, torch.device("cpu"))
     # the longest text that the model accepts, if that is shorter
     length = min(params.data.max_length, family.longest_input(config))
+    cases = precisions(method, params)
     rows = []
-    with MemoryPredictor(unloaded_model(config, num_labels, method_of(method), params), inputs, length) as predictor:
-        for checkpointing in (False, True) if family.gradient_checkpointing else (False,):
-            if checkpointing:
-                predictor.recompute()
-            for awp in (False, True):
-                size, memory = _largest(predictor, awp, params)
-                rows.append(_row((model, method, awp, checkpointing, length), size, memory, params))
-    return sorted(rows, key=lambda row: row.awp)  # stable: without checkpointing first
+    for precision, frozen_dtype in cases:
+        classifier = unloaded_model(config, num_labels, method_of(method), params, frozen_dtype)
+        with MemoryPredictor(classifier, inputs, length, precision) as predictor:
+            for checkpointing in (False, True) if family.gradient_checkpointing else (False,):
+                if checkpointing:
+                    predictor.recompute()
+                for awp in (False, True) if (precision, frozen_dtype) == own_precision(method, params) else (False,):
+                    size, memory = _largest(predictor, awp, params)
+                    case = (model, method, awp, checkpointing, precision, frozen_dtype, length)
+                    rows.append(_row(case, size, memory, params))
+    # stable: for each precision without AWP first, and there without checkpointing
+    return sorted(rows, key=lambda row: (cases.index((row.precision, row.frozen_dtype)), row.awp))
 
 
 def _largest(predictor: MemoryPredictor, awp: bool, params: Params) -> tuple[int | None, PredictedMemory]:
