@@ -95,10 +95,12 @@ class AdversarialWeightPerturbation:
             if not self._record(moves):  # looked at once, at the end: each look would wait for the device
                 for move in moves:
                     move.undo()
+            torch.clear_autocast_cache()  # inside autocast it would hold the weights as they were, in a lower precision
             yield loss
         finally:
             for move in moves:
                 move.undo()
+            torch.clear_autocast_cache()
 
     def _candidates(self, model: nn.Module) -> list[torch.Tensor]:
         """All tensors of the model from which `target` and `embeddings` choose."""

@@ -135,3 +135,25 @@ def test_the_gradient_under_autocast_is_that_of_float32_within_rounding():
             moved.append([a - b for a, b in zip(snapshot(model), before, strict=True)])
     for full, low in zip(*moved, strict=True):
         assert (full - low).norm() <= 0.03 * full.norm()
+
+
+def test_inside_autocast_the_loss_is_that_of_the_moved_weights_and_afterwards_of_the_old_ones():
+    """Autocast keeps the weights that it has rounded until it ends: with those of w, nothing would have moved."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 2))
+    x = torch.randn(6, 8)
+
+    def loss() -> torch.Tensor:
+        return model(x).float().square().sum()
+
+    def own_autocast() -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return loss()
+
+    awp = AdversarialWeightPerturbation(model, 0.1)
+    with awp.perturbed(own_autocast):
+        expected = own_autocast()
+    with torch.autocast("cpu", torch.bfloat16):
+        with awp.perturbed(loss) as clean:
+            assert torch.equal(loss(), expected) and loss() > clean
+        assert torch.equal(loss(), clean)
