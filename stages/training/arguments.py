@@ -53,15 +53,17 @@ def training_arguments(params: Params, batching: Batching, learning_rate: float,
     return arguments
 
 
-def check_accelerator(accelerator: Accelerator, precision: str = "fp32") -> None:
+def check_accelerator(accelerator: Accelerator, precision: str = "fp32", sharded: bool = False) -> None:
     """Assert that accelerate, which reads its settings from several places, computes as asked and shares only gradients.
 
     Args:
         precision: `train.precision`.
+        sharded: whether weights are shared too, see `stages.training.sharding`.
     """
     asked = "no" if precision == "fp32" else precision
     plain = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
+    expected = (DistributedType.FSDP,) if sharded else plain
     compiler = accelerator.state.dynamo_plugin.backend
     found = (accelerator.mixed_precision, compiler, accelerator.distributed_type)
-    if found[:2] != (asked, DynamoBackend.NO) or accelerator.distributed_type not in plain:
-        raise AssertionError(f"accelerate has the settings {found}, expected {precision} without compilation or sharding")
+    if found[:2] != (asked, DynamoBackend.NO) or accelerator.distributed_type not in expected:
+        raise AssertionError(f"accelerate has the settings {found}, expected {precision} without compilation, and {expected}")

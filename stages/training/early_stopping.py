@@ -1,11 +1,12 @@
 """Stop when validation stops improving, and keep the best epoch's weights."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from stages.training.sharding import local, trained_weights
 
 METRIC = "eval_f1"
 
@@ -14,7 +15,7 @@ class EarlyStopping(TrainerCallback):
     """Ends training after `patience` epochs in a row without a better validation macro F1.
 
     After each evaluation the metric is compared with the best so far; strictly greater is better. The best epoch's
-    trainable parameters are copied to host memory; `restore` puts them back.
+    trainable parameters are copied to host memory; `restore` puts them back. Of sharded weights each process keeps its share.
 
     Raises:
         KeyError: the evaluation did not report `eval_f1`; a callback that ignored this would never stop training.
@@ -42,7 +43,7 @@ class EarlyStopping(TrainerCallback):
             self.best_value = metrics[METRIC]
             self.best_epoch = round(state.epoch or 0)
             self.epochs_without_gain = 0
-            self.best_weights = {name: weight.detach().cpu().clone() for name, weight in self._trainable()}
+            self.best_weights = {name: local(weight.detach()).cpu().clone() for name, weight in trained_weights(self.model)}
         else:
             self.epochs_without_gain += 1
             control.should_training_stop |= self.epochs_without_gain >= self.patience
@@ -61,8 +62,5 @@ class EarlyStopping(TrainerCallback):
     @torch.no_grad()
     def restore(self) -> None:
         """Put the best epoch's weights into the model."""
-        for name, weight in self._trainable():
-            weight.copy_(self.best_weights[name])
-
-    def _trainable(self) -> Iterator[tuple[str, nn.Parameter]]:
-        return ((name, weight) for name, weight in self.model.named_parameters() if weight.requires_grad)
+        for name, weight in trained_weights(self.model):
+            local(weight).copy_(self.best_weights[name])

@@ -17,6 +17,7 @@ from stages.project.parameters import load_params
 from stages.project.processes import adopt_srun, forget_launcher, is_launched, require_one_process
 from stages.project.running import report_errors
 from stages.project.schema import Params
+from stages.training.sharding import check_sharding, plain_options
 
 LAUNCHED = "TRAIN_LAUNCHED"  # environment variable: the program with which `launch` started this process
 PER_NODE = re.compile(r"--nproc[-_]per[-_]node[= ](\d+)(?: |$)")
@@ -39,6 +40,7 @@ def launch(stage: str) -> None:
             return
         params = load_params()
         check_sharing(params)
+        check_sharding(stage, params)
         program, *options = shlex.split(params.train.launcher)
         if program == "python":
             require_one_process()
@@ -62,7 +64,7 @@ def command_of(program: str, options: list[str], received: str) -> list[str]:
         if path := shutil.which(program):
             return [path, "--kill-on-bad-exit=1", *options, sys.executable]
     elif Path(sys.executable).with_name(program).exists():
-        return [sys.executable, "-m", "stages.training.agent", program, *options]
+        return [sys.executable, "-m", "stages.training.agent", program, *plain_options(options)]
     raise UserError(f"train.launcher: {program} is not installed, received {received!r}; use python")
 
 

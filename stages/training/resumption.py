@@ -18,6 +18,7 @@ from stages.training.early_stopping import EarlyStopping
 from stages.training.history import EpochRow, History
 from stages.training.nodes import share_saved
 from stages.training.save_point import Saved, SavePoint
+from stages.training.sharding import joined, like, local, trained_weights, whole
 from stages.training.trainer import FineTuningTrainer
 
 SECONDS = "SAVE_POINT_SECONDS"  # environment variable: seconds between two save points, 60 by default; does not change results
@@ -58,8 +59,10 @@ class Resumption(TrainerCallback):
         started = time.monotonic()
         own = self._gather_own()
         try:
-            if self.trainer.is_world_process_zero():
-                self.point.write(self._capture(own))
+            # of sharded weights every process sends its part
+            captured = self._capture(own) if self.trainer.is_world_process_zero() or self.trainer.is_fsdp_enabled else None
+            if captured and self.trainer.is_world_process_zero():
+                self.point.write(captured)
         except OSError as error:
             step = self.trainer.state.global_step
             print(f"no save point was written at step {step}, the previous one is kept: {error}", flush=True)
@@ -74,11 +77,11 @@ class Resumption(TrainerCallback):
         return {name: self.trainer.accelerator.gather(state.to(device)[None]).cpu() for name, state in states.items()}
 
     def _capture(self, own: dict[str, torch.Tensor]) -> Saved:
-        trainer = self.trainer
-        tensors = {f"model.{name}": weight.detach() for name, weight in self._trained()}
-        tensors |= {f"best.{name}": weight for name, weight in self.stopping.best_weights.items()}
+        trainer, weights = self.trainer, dict(trained_weights(self.trainer.model))
+        tensors = {f"model.{name}": whole(weight.detach()) for name, weight in weights.items()}
+        tensors |= {f"best.{name}": joined(weight, weights[name]) for name, weight in self.stopping.best_weights.items()}
         for index, values in trainer.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
+            tensors |= {f"optimizer.{index}.{name}": whole(value) for name, value in values.items()}
         tensors |= own
         state = {
             "trainer": dataclasses.asdict(trainer.state),
@@ -112,16 +115,20 @@ class Resumption(TrainerCallback):
 
     @torch.no_grad()
     def restore_weights(self) -> None:
-        for name, weight in self._trained():
-            weight.copy_(self._saved.tensors[f"model.{name}"])
+        """Restore the weights, and cut the best epoch's as the model's are cut."""
+        for name, weight in trained_weights(self.trainer.model):
+            weight.copy_(like(self._saved.tensors[f"model.{name}"], weight))
+            if name in self.stopping.best_weights:
+                self.stopping.best_weights[name] = local(like(self.stopping.best_weights[name], weight)).cpu()
 
     def restore_optimizer(self) -> None:
         """Restore AdamW's moments, the learning rates and their schedule, and in fp16 the scale of the loss."""
         optimizer = self.trainer.optimizer
         content = optimizer.state_dict()
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         for key, value in _with_prefix(self._saved.tensors, "optimizer.").items():
             index, name = key.split(".", 1)
-            content["state"].setdefault(int(index), {})[name] = value
+            content["state"].setdefault(int(index), {})[name] = like(value, weights[int(index)])
         for group, learning_rate in zip(content["param_groups"], self._saved.state["learning_rates"], strict=True):
             group["lr"] = learning_rate
         optimizer.load_state_dict(content)
@@ -159,9 +166,6 @@ class Resumption(TrainerCallback):
         if self.trainer.args.world_size == 1:
             return due
         return bool(broadcast(torch.tensor(int(due), device=self.trainer.args.device)))
-
-    def _trained(self) -> list[tuple[str, torch.nn.Parameter]]:
-        return [(name, weight) for name, weight in self.trainer.model.named_parameters() if weight.requires_grad]
 
     @property
     def _saved(self) -> Saved:

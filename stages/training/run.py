@@ -22,7 +22,7 @@ from stages.methods.method import Method, Model, build
 from stages.project.environment import settle_environment
 from stages.project.machine import pick_device
 from stages.project.parameters import load_params
-from stages.project.processes import is_main_process, is_node_leader, process_index
+from stages.project.processes import is_launched, is_main_process, is_node_leader, process_index
 from stages.project.provenance import provenance
 from stages.project.schema import Params
 from stages.training.arguments import check_accelerator, training_arguments
@@ -34,6 +34,7 @@ from stages.training.nodes import ending_together, require_same_inputs
 from stages.training.results import Run, write_results
 from stages.training.resumption import Resumption
 from stages.training.save_point import SavePoint, save_point_of
+from stages.training.sharding import is_sharded, trained_weights, whole
 from stages.training.trainer import FineTuningTrainer, balanced_class_weights
 
 
@@ -110,7 +111,20 @@ def fit(
         print(f"{method.NAME}: {trainer.overflows} optimizer step(s) left out, as the scaled gradient of fp16 overflowed")
     arithmetic.stop()
     stopping.restore()
+    if trainer.is_fsdp_enabled:
+        trainer.model = gathered(trainer.model, method, params, labels).to(trainer.args.device)
     return Run(trainer, history, stopping, counts, mixout_layers, arithmetic)
+
+
+@torch.no_grad()
+def gathered(sharded: Model, method: Method, params: Params, labels: list[str]) -> Model:
+    """The whole model, on rank 0, with the trained weights of the sharded one; the others take part in gathering them."""
+    weights = {name: whole(weight.detach()) for name, weight in trained_weights(sharded)}
+    model = build(method, params, labels)
+    if is_main_process():
+        for name, weight in trained_weights(model):
+            weight.copy_(weights[name])
+    return model
 
 
 def make_trainer(
@@ -127,6 +141,7 @@ def make_trainer(
     assert isinstance(config, PreTrainedConfig) and config.num_labels is not None
     num_classes = config.num_labels
     balanced = params.train.class_weights == "balanced"
+    sharded = is_launched() and is_sharded(params)
 
     def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
         logits, labels = prediction.predictions, prediction.label_ids
@@ -151,8 +166,9 @@ def make_trainer(
         compute_metrics=compute_metrics,
         awp=params.awp,
         class_weights=balanced_class_weights(column(rows, "label"), num_classes) if balanced else None,
+        sharded=sharded,
     )
-    check_accelerator(trainer.accelerator, params.train.precision)
+    check_accelerator(trainer.accelerator, params.train.precision, sharded)
     trainer.remove_callback(PrinterCallback)
     if trainer.pop_callback(ProgressCallback):
         trainer.add_callback(ProgressBar)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainingArguments
@@ -19,6 +20,7 @@ from stages.methods.method import Model
 from stages.project.schema import AwpParams
 from stages.training.divergence import Divergence, unusual
 from stages.training.sampler import LengthGroupedSampler
+from stages.training.sharding import shard
 
 if TYPE_CHECKING:
     from stages.training.resumption import Resumption
@@ -82,6 +84,7 @@ class FineTuningTrainer(Trainer):
     Args:
         awp: when and how far weights are perturbed.
         class_weights: (K,) for the training loss; None for equal weights. The reported validation loss is never weighted.
+        sharded: whether each process holds only a share of every weight.
 
     Attributes:
         overflows: optimizer steps left out because the scaled gradient of fp16 overflowed.
@@ -93,14 +96,29 @@ class FineTuningTrainer(Trainer):
     lr_scheduler: LambdaLR
 
     def __init__(
-        self, model: Model, args: TrainingArguments, *, awp: AwpParams, class_weights: torch.Tensor | None = None, **kwargs: Any
+        self,
+        model: Model,
+        args: TrainingArguments,
+        *,
+        awp: AwpParams,
+        class_weights: torch.Tensor | None = None,
+        sharded: bool = False,
+        **kwargs: Any,
     ):
+        self.to_shard = model if sharded else None  # read while the library sets up
         super().__init__(model, args, compute_loss_func=ClassificationLoss(class_weights), **kwargs)
         self.awp_params = awp
         self.awp = AdversarialWeightPerturbation(self.model, **awp_arguments(awp)) if awp.enabled else None
         self.resumption: Resumption | None = None
         self.overflows = 0
         self.step_loss: torch.Tensor | None = None  # of the micro-batches since the last optimizer step, in this process
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Create the accelerator; a model that is to be sharded then stays on the CPU until it is cut."""
+        super().create_accelerator_and_postprocess()
+        if self.to_shard is not None:
+            shard(self.accelerator, self.to_shard)
+            self.is_fsdp_enabled = True
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: torch.Tensor | int | None = None
@@ -162,6 +180,8 @@ class FineTuningTrainer(Trainer):
             Divergence: in all processes, if it is so in one.
         """
         norm = super()._clip_grad_norm(model)
+        if isinstance(norm, DTensor):  # of sharded gradients: the norm over all processes
+            norm = norm.full_tensor()
         assert self.step_loss is not None
         moved = norm.new_tensor(self.awp.log.ratio_sum if self.awp else 0)
         numbers, self.step_loss = torch.stack([self.step_loss, norm, moved]), None  # one transfer from the device

@@ -124,7 +124,7 @@ def two_clones(folder: Path, launcher: str) -> list[Project]:
 
 def train(nodes: list[Node], **environment: str) -> list[subprocess.Popen]:
     """Start the training on both nodes, as docs/scaling.md says: DVC where the results are written."""
-    first = nodes[0].start("dvc", "repro", "--single-item", f"train_{METHOD}", **environment)
+    first = nodes[0].start("dvc", "repro", "--force", "--single-item", f"train_{METHOD}", **environment)
     second = nodes[1].start(sys.executable, "-m", f"stages.train_{METHOD}", **environment)
     return [first, second]
 
