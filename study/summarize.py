@@ -11,6 +11,7 @@ with loading():
     from typing import Any
 
     import numpy as np
+    import pandas as pd
 
     from stages.classifier.splits import column, load_labels, load_split
     from stages.presentation.figures import save_figure
@@ -74,7 +75,7 @@ def summarize(cells: Cells, labels: np.ndarray, num_classes: int, rules: Rules) 
         "margin": rules.margin,
         "confidence": rules.confidence,
     }
-    tested = {}
+    tested: dict[str, conclusions.Estimate] = {}
     for prefix, rows in _compared_settings(cells).items():
         found, differences = conclusions.quality(prefix, conclusions.compare(cells, rows, labels, num_classes, rules), rules)
         values |= found
@@ -84,9 +85,9 @@ def summarize(cells: Cells, labels: np.ndarray, num_classes: int, rules: Rules) 
     return values
 
 
-def _compared_settings(cells: Cells) -> dict[str, Any]:
+def _compared_settings(cells: Cells) -> dict[str, pd.DataFrame]:
     """Return the rows of the table of cells that are compared with each other, by prefix of their keys."""
-    settings = {}
+    settings: dict[str, pd.DataFrame] = {}
     if cells.complete("conditions"):
         rows = cells.of("conditions")
         found = [condition for condition in CONDITIONS if condition in set(rows["condition"])]
@@ -114,7 +115,8 @@ def _of_other_series(cells: Cells, rules: Rules) -> dict[str, Any]:
     if cells.complete("crosscheck") and cells.complete("conditions"):
         rows = cells.of("conditions")
         ours = rows[(rows["method"] == REFERENCE) & (rows["condition"] == "none")]
-        values |= conclusions.crosscheck(*(table["test_f1"].to_numpy(float) for table in (ours, cells.of("crosscheck"))), rules)
+        plain = cells.of("crosscheck")
+        values |= conclusions.crosscheck(ours["test_f1"].to_numpy(float), plain["test_f1"].to_numpy(float), rules)
     return values
 
 

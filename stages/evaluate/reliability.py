@@ -1,6 +1,7 @@
 """The reliability picture: accuracy against confidence, a panel per method."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -45,7 +46,7 @@ def _draw_accuracy(axes: Axes, method: str, bins: list[Bin], left: float) -> Non
     above = [b.accuracy_high for b in bins] - accuracy
     bars = np.maximum([below, above], 0)  # at an accuracy of 0 or 1 an end can pass the estimate by a rounding error
     axes.plot([left, 1], [left, 1], color=INK, linewidth=1, linestyle="--")
-    style = {"color": METHOD_COLOURS[method], "marker": METHOD_MARKERS[method], "markersize": 5}
+    style: dict[str, Any] = {"color": METHOD_COLOURS[method], "marker": METHOD_MARKERS[method], "markersize": 5}
     axes.errorbar(confidence, accuracy, yerr=bars, linewidth=1.2, capsize=2, clip_on=False, **style)
     axes.set_title(f"{METHOD_LABELS[method]}\nECE {expected_calibration_error(bins):.3f}", color=METHOD_COLOURS[method])
     axes.set_ylim(0, 1.02)
