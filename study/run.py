@@ -19,7 +19,7 @@ from stages.project.files import read_json
 from stages.project.running import only_stage, report_errors
 from study import budget, collect, inputs, rates, state
 from study.definition import Cell, cells_of, find_cell
-from study.paths import CELLS, LOGS
+from study.paths import CELLS, LOGS, RATES
 from study.settings import Study, load_study
 
 POLL = 0.2  # seconds between looks at the running cells
@@ -52,14 +52,23 @@ def run(study: Study, wanted: list[Cell], jobs: int) -> None:
     require_data()
     with only_stage("study"):
         try:
-            others = [cell for cell in wanted if cell.series != "rates"]
-            Runner(study, missing([cell for cell in wanted if cell.series == "rates"]), jobs, after=missing(others)).run()
-            if others:
-                if not missing([cell for cell in cells_of(study).values() if cell.series == "rates"]):
-                    rates.main()
-                Runner(study, missing(others), jobs).run()
+            left = missing(cells_of(study).values())  # DVC takes seconds to say this
+            untried = [cell for cell in left if cell.series == "rates"]
+            later = [cell for cell in wanted if cell.series != "rates"]
+            first, others = [cell for cell in wanted if cell in untried], [cell for cell in later if cell in left]
+            Runner(study, first, jobs, after=others).run()
+            if later and len(first) == len(untried) and rates_changed():
+                others = missing(later)
+            Runner(study, others, jobs).run()
         finally:
             collect.main()
+
+
+def rates_changed() -> bool:
+    """Choose the learning rates, and return whether they are others than before."""
+    before = RATES.read_bytes() if RATES.is_file() else None
+    rates.main()
+    return RATES.read_bytes() != before
 
 
 def missing(cells: Iterable[Cell]) -> list[Cell]:
