@@ -1,6 +1,7 @@
 """Peak memory of training steps, measured in a new process per method, in which no other method has left memory."""
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import resource
@@ -16,6 +17,7 @@ from torch import nn
 from transformers import PreTrainedConfig
 
 from stages.benchmark.training_step import TrainingStep
+from stages.classifier.faster.allocator import return_freed_memory
 from stages.classifier.quiet import quiet_libraries
 from stages.memory.batching import Batching
 from stages.memory.inputs import RandomInputs
@@ -107,8 +109,18 @@ def _peak_of_steps(
     for name, awp in (("peak", False), ("peak_awp", True)):
         meter.reset()
         step.take(micro_batches, awp=awp)
-        peaks |= {f"{name}{suffix}_mib": value / MIB for suffix, value in meter.peaks().items()}
+        peaks |= {f"{name}{suffix}_mib": _positive(value, method) / MIB for suffix, value in meter.peaks().items()}
     return peaks
+
+
+def _positive(peak: int, method: str) -> int:
+    """Return a peak in bytes, or refuse one that is 0 or less: a step needs memory, so it was not measured."""
+    if peak <= 0:
+        raise UserError(
+            f"benchmark: the memory of a training step of {method!r} cannot be measured here: its peak is {peak / MIB:.1f} MiB "
+            "above what the process held before the model was built, and must be more than 0"
+        )
+    return peak
 
 
 @torch.no_grad()
@@ -123,10 +135,13 @@ class ResidentMeter:
 
     Pages of files do not count: they are the libraries' code, read when it first runs, 20 to 40 MiB in the first step. On Linux
     all is read from /proc, because `ru_maxrss` there starts at the peak of the parent process. Elsewhere it is `ru_maxrss`, and
-    files count. Where the peak cannot be reset, it includes that of loading the model.
+    files count. Where the peak cannot be reset, it includes that of loading the model. What the process has freed before is
+    returned to the system first: a step that took it again would seem to need nothing.
     """
 
     def __init__(self) -> None:
+        gc.collect()
+        return_freed_memory()
         self.baseline = self._read("VmRSS") - self._read("RssFile", 0)
 
     def reset(self) -> None:

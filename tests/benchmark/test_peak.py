@@ -46,6 +46,25 @@ def test_reset_forgets_the_peak_before():
     assert peak_in_a_new_process("meter.reset()") < 32 * MIB
 
 
+@linux_only
+@pytest.mark.slow
+def test_memory_that_the_process_has_freed_before_counts_when_it_is_taken_again():
+    """Blocks of this size stay with the allocator when they are freed, unless it is told otherwise."""
+    code = (
+        "from stages.benchmark.peak import ResidentMeter\n"
+        "blocks = [b'1' * 60_000 for _ in range(1000)]\nlast = bytes(60_000)\ndel blocks\n"
+        "meter = ResidentMeter()\nblocks = [b'2' * 60_000 for _ in range(1000)]\nprint(meter.peaks()[''])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert 50 * MIB < int(done.stdout) < 70 * MIB
+
+
+def test_a_peak_that_is_not_positive_is_refused():
+    assert peak._positive(1, "lora") == 1
+    with pytest.raises(UserError, match=r"of 'lora' cannot be measured here: its peak is -1\.0 MiB above .* must be more than 0"):
+        peak._positive(-MIB, "lora")
+
+
 def measure(params) -> dict[str, dict[str, float]]:
     with peaks_measured(params, ["negative", "positive"], Batching(2, 2), 8, CPU) as wait:
         return wait()

@@ -18,3 +18,8 @@ def keep_freed_memory() -> bool:
         return False
     library = ctypes.CDLL(None)
     return bool(library.mallopt(_M_MMAP_THRESHOLD, _LARGEST) and library.mallopt(_M_TRIM_THRESHOLD, _LARGEST))
+
+
+def return_freed_memory() -> bool:
+    """Return to the system what the allocator holds of freed blocks; return whether it could, which only glibc's can."""
+    return platform.libc_ver()[0] == "glibc" and bool(ctypes.CDLL(None).malloc_trim(0))
