@@ -33,7 +33,7 @@ from stages.project.files import read_json, write_json
 from stages.project.machine import describe_machine, pick_device
 from stages.project.parameters import load_params
 from stages.project.paths import BASE_MODEL, METRICS, MODELS, TRAINING_METRICS
-from stages.project.schema import METHODS, AwpParams, Params
+from stages.project.schema import METHODS, Params
 
 MICRO_BATCH_SIZES = (4, 16, 64)  # memory is predicted for these, and for the size at which the methods are compared
 
@@ -58,7 +58,7 @@ def main() -> None:
     with peaks_measured(params, labels, batching, trained_length, device) as measured_peaks:  # beside what needs no clock
         models = trained_models(params, labels, device)
         merged = {"lora_merged": compare_merged(arms, inputs, params)}
-        write_json(METRICS / "memory.json", count_memory(models, batching, inputs, trained_length, params.awp) | merged)
+        write_json(METRICS / "memory.json", count_memory(models, batching, inputs, trained_length, params) | merged)
         peaks = measured_peaks()
 
     precision = params.evaluate.precision
@@ -120,18 +120,18 @@ def compared_batching(params: Params) -> Batching:
 
 
 def count_memory(
-    models: Mapping[str, nn.Module], batching: Batching, inputs: RandomInputs, length: int, awp: AwpParams
+    models: Mapping[str, nn.Module], batching: Batching, inputs: RandomInputs, length: int, params: Params
 ) -> dict[str, dict]:
     """Return parameters, checkpoint size and predicted training memory by method, for micro-batches of `length` tokens.
 
-    With AWP the prediction is for a move as `awp` says, whether or not it is enabled.
+    With AWP the prediction is for a move as `params.awp` says, whether or not it is enabled.
     """
     memory, size, accumulate = {}, batching.micro_batch_size, batching.accumulation_steps > 1
     for method, model in models.items():
-        with MemoryPredictor(model, inputs, length) as predictor:
+        with MemoryPredictor(model, inputs, length, params.train.precision) as predictor:
             sizes = sorted({*MICRO_BATCH_SIZES, size})
             predictions = {some: predictor.predict(some, accumulate) for some in sizes}
-            with_awp = predictor.predict(size, accumulate, awp=awp)
+            with_awp = predictor.predict(size, accumulate, awp=params.awp)
         memory[method] = {
             "trainable_parameters": count_parameters(model).trainable,
             "checkpoint_bytes": checkpoint_bytes(MODELS / method),

@@ -1,6 +1,7 @@
 """The report's tables and sentences on memory and time: what a training step needs, and what fits."""
 
 import re
+from itertools import product
 
 import pandas as pd
 
@@ -12,13 +13,14 @@ from stages.report.prepared import share
 
 # by (awp, gradient_checkpointing)
 VARIANTS = {(False, False): "plain", (False, True): "checkpointing", (True, False): "awp", (True, True): "both"}
+CASE = ["model", "method", "awp", "gradient_checkpointing"]
 PARTS = ("weights_mib", "gradients_mib", "optimizer_state_mib", "activations_mib")
 
 
 def fitting(facts: Facts, words: Language) -> str:
     """By encoder and method, the largest micro-batch that fits with this run's settings, times its accumulation steps."""
     variant = facts.params.awp.enabled, facts.params.train.gradient_checkpointing
-    table = facts.plan.set_index(["model", "method", "awp", "gradient_checkpointing"])
+    table = _own_precision(facts).set_index(CASE)
     rows = []
     for model in facts.plan["model"].drop_duplicates():
         cells = [_planned(table, (model, method, *variant), words) for method in METHODS]
@@ -102,7 +104,7 @@ def _signed(mib: float) -> str:
 
 def plan(facts: Facts, words: Language) -> str:
     """The largest micro-batch that fits, times its accumulation steps, and the predicted peak in MiB, in every variant."""
-    table = facts.plan.set_index(["model", "method", "awp", "gradient_checkpointing"])
+    table = _own_precision(facts).set_index(CASE)
     rows = []
     for model, method in facts.plan[["model", "method"]].drop_duplicates().itertuples(index=False):
         cells = [_planned(table, (model, method, *variant), words, peak=True) for variant in VARIANTS]
@@ -110,6 +112,59 @@ def plan(facts: Facts, words: Language) -> str:
         rows.append((f"{name}, {words.label(method)}", *cells))
     header = (words.say("encoder_and_method"), *(words.say(f"variant.{name}") for name in VARIANTS.values()))
     return markdown_table(header, rows)
+
+
+def by_precision(facts: Facts, words: Language) -> str:
+    """The same without AWP in each precision, without and with checkpointing."""
+    table = facts.plan.set_index([*CASE, "precision", "frozen_dtype"])
+    variants = list(product(_precisions(facts), (False, True)))
+    rows = []
+    for model, method in facts.plan[["model", "method"]].drop_duplicates().itertuples(index=False):
+        cells = []
+        for (precision, frozen_dtype), recompute in variants:
+            nothing_frozen = method == "full" and frozen_dtype != "same"
+            case = (model, method, False, recompute, precision, frozen_dtype)
+            cells.append("-" if nothing_frozen else _planned(table, case, words, peak=True))
+        rows.append((f"{words.say('own_encoder') if model == OWN else model}, {words.label(method)}", *cells))
+    names = [(_precision(case, words), recompute) for case, recompute in variants]
+    header = [words.say("plan.checkpointing", precision=name) if recompute else name for name, recompute in names]
+    return markdown_table((words.say("encoder_and_method"), *header), rows)
+
+
+def practice(facts: Facts, words: Language) -> str:
+    """What fits of the largest planned encoder as people train it on a small card: LoRA, all that can be in the low precision."""
+    plan = facts.plan[(facts.plan["method"] == "lora") & ~facts.plan["awp"] & (facts.plan["model"] != OWN)]
+    if plan.empty:
+        return ""
+    largest = plan.loc[plan["weights_mib"].idxmax(), "model"]
+    rows = plan[(plan["model"] == largest) & plan["gradient_checkpointing"]].set_index(["precision", "frozen_dtype"])
+    plain, low = ("fp32", "same"), _precisions(facts)[-1]
+    if low not in rows.index or low == plain:
+        return ""
+    row = rows.loc[low]
+    if not row.micro_batch_size:
+        return words.say("practice.none", model=largest, precision=low[0], mib=f"{row.peak_mib:,.0f}")
+    sizes = {"size": f"{row.micro_batch_size:.0f} x {row.accumulation_steps:.0f}", "mib": f"{row.peak_mib:,.0f}"}
+    return words.say("practice.fits", model=largest, precision=low[0], fp32=f"{rows.loc[plain].peak_mib:,.0f}", **sizes)
+
+
+def _own_precision(facts: Facts) -> pd.DataFrame:
+    """The rows of the plan in this run's precision. For weights in nf4 there are none, and those of float32 stand for them."""
+    train, plan = facts.params.train, facts.plan
+    frozen_dtype = "same" if train.frozen_dtype == "nf4" else train.frozen_dtype
+    of_method = plan["method"].map(lambda method: "same" if method == "full" else frozen_dtype)
+    return plan[(plan["precision"] == train.precision) & (plan["frozen_dtype"] == of_method)]
+
+
+def _precisions(facts: Facts) -> list[tuple[str, str]]:
+    """The planned pairs (precision, frozen_dtype), from float32 to the one that takes least."""
+    pairs = set(facts.plan[["precision", "frozen_dtype"]].itertuples(index=False, name=None))
+    return sorted(pairs, key=lambda pair: (pair[0] != "fp32", pair[1] != "same"))
+
+
+def _precision(case: tuple[str, str], words: Language) -> str:
+    precision, frozen_dtype = case
+    return precision if frozen_dtype == "same" else words.say("plan.frozen", precision=precision, frozen=frozen_dtype)
 
 
 def _planned(table: pd.DataFrame, case: tuple, words: Language, peak: bool = False) -> str:

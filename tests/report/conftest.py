@@ -34,10 +34,15 @@ def plan(models: tuple[str, ...] = ("this encoder", "large")) -> pd.DataFrame:
     for model, method in product(models, METHODS):
         size = 32 if model == "this encoder" else 2 * (method != "full")
         peft = {"full": None, "lora": "rank 8", "adapter": "bottleneck 64"}[method]
-        rows += [(model, method, peft, awp, recompute, 128, size, 32 // size if size else 0, 4.0, 768, 1000.0)
-                 for awp, recompute in product((False, True), (False, True))]  # fmt: skip
+        weights = {"this encoder": 100.0, "large": 1400.0, "RoBERTa-large": 1400.0}.get(model, 400.0)
+        fitting = (128, size, 32 // size if size else 0, 4.0, 768)
+        rows += [(model, method, peft, awp, recompute, precision, frozen, *fitting, peak, weights)
+                 for precision, frozen, peak in (("fp32", "same", 1000.0), ("bf16", "same", 900.0), ("bf16", "bf16", 600.0))
+                 for awp, recompute in product((False, True), (False, True))
+                 if not (awp and precision != "fp32") and not (method == "full" and frozen != "same")]  # fmt: skip
     columns = (
-        "model method peft awp gradient_checkpointing length micro_batch_size accumulation_steps budget_gib reserve_mib peak_mib"
+        "model method peft awp gradient_checkpointing precision frozen_dtype length micro_batch_size accumulation_steps "
+        "budget_gib reserve_mib peak_mib weights_mib"
     )
     return pd.DataFrame(rows, columns=columns.split())
 

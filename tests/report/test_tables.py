@@ -128,6 +128,27 @@ def test_what_fits_into_the_budget_follows_the_plan(facts, with_params):
     assert "| cannot |" in memory.plan(replace(facts, plan=cannot), EN)
 
 
+def test_lower_precisions_have_a_table_and_the_small_card_its_sentence(facts, with_params):
+    table = memory.by_precision(facts, EN)
+    assert "| bf16 | bf16, checkpointing | bf16, frozen weights in bf16 |" in table
+    assert "| large, full fine-tuning | none (1 takes 1,000) | none (1 takes 1,000) |" in table and "| - | - |" in table
+    assert "| large, LoRA | 2 x 16, 1,000 | 2 x 16, 1,000 | 2 x 16, 900 | 2 x 16, 900 | 2 x 16, 600 | 2 x 16, 600 |" in table
+    said = memory.practice(facts, EN)
+    assert "large, LoRA in bf16, frozen weights too" in said and "2 x 16, 600 MiB predicted (1,000 in fp32), not measured" in said
+    nothing = plan()
+    nothing.loc[nothing["model"] == "large", "micro_batch_size"] = 0
+    assert "one text takes 600 MiB, predicted and not measured" in memory.practice(replace(facts, plan=nothing), EN)
+    assert memory.practice(replace(facts, plan=plan(("this encoder",))), EN) == ""  # plan.models is empty
+
+
+def test_what_fits_is_said_in_the_precision_of_the_run(facts, with_params):
+    """Full fine-tuning freezes nothing, so its rows are those of the precision alone."""
+    low = {"precision": "bf16", "frozen_dtype": "bf16"}
+    run = replace(facts, params=with_params(awp={"enabled": False}, train=low))
+    assert "| large, LoRA | 2 x 16, 600 |" in memory.plan(run, EN)
+    assert "| large, full fine-tuning | none (1 takes 900) |" in memory.plan(run, EN)
+
+
 def test_memory_savings_follow_the_prediction(facts):
     said = memory.saving(facts, EN)
     assert "LoRA -237 for gradients and optimizer state, -50 for activations" in said and "+10 for activations" in said
