@@ -30,8 +30,10 @@ def explained(found: Divergence, method: str, params: Params) -> UserError:
     """Return the one message that the user sees: what happened, when, and which parameters to lower."""
     train = params.train
     lower = [f"train.learning_rate.{method} ({getattr(train.learning_rate, method):g})"]
-    if params.awp.enabled and params.awp.epsilon > USUAL_EPSILON:
-        lower.insert(0, f"awp.epsilon ({params.awp.epsilon:g})")
+    awp = params.awp
+    size = "epsilon" if awp.box is None else "box"  # a box limits the move, whatever the step is
+    if awp.enabled and getattr(awp, size) > USUAL_EPSILON:
+        lower.insert(0, f"awp.{size} ({getattr(awp, size):g})")
     if train.weight_decay > USUAL_DECAY:
         lower.append(f"train.weight_decay ({train.weight_decay:g})")
     range_of_fp16 = ", or set train.precision to bf16, whose range is that of fp32" if train.precision == "fp16" else ""

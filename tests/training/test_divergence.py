@@ -32,6 +32,7 @@ def change(**sections) -> None:
     [
         ({"train": {"learning_rate": RATES | {"full": 1e30}}}, "is (nan|inf)", r"train\.learning_rate\.full \(1e\+30\)"),
         ({"awp": {"enabled": True, "epsilon": 1e30}}, "is (nan|inf)", r"awp\.epsilon \(1e\+30\) or train\.learning_rate\.full"),
+        ({"awp": {"enabled": True, "box": 1e30, "step": 1e30, "epsilon": 9}}, "is (nan|inf)", r"awp\.box \(1e\+30\) or train\."),
         ({"train": {"weight_decay": 1e25}}, "is (nan|inf)", r"train\.learning_rate\.full .* or train\.weight_decay \(1e\+25\)"),
     ],
 )
