@@ -10,12 +10,22 @@ metrics/timing/{full,lora,lora_merged,adapter}.json, plots/latency.csv and plots
 operating system report, metrics/provenance/benchmark.json the machine and the conditions. They differ from run to run, so
 they are not outputs of the stage: dvc.lock records the hash of every output, and theirs would never be the same again. No
 file with a recorded hash is computed from them. A later stage that quotes them depends on metrics/memory.json and so runs
-later. `dvc metrics show metrics/timing/*.json` prints them as a table.
+later. `dvc metrics show metrics/timing/*.json` prints them as a table. Where that file stays the same, DVC does not run that
+stage, and this one says so.
 """
+
+from pathlib import Path
 
 from stages.project.running import loading, run_stage
 
 if __name__ == "__main__":
     with loading():
+        from stages.benchmark.reminder import reminder
         from stages.benchmark.stage import main
-    run_stage("benchmark", main)
+        from stages.project.paths import METRICS
+
+    def measure() -> None:
+        with reminder(METRICS / "memory.json", Path("REPORT.md")):
+            main()
+
+    run_stage("benchmark", measure)
