@@ -112,7 +112,8 @@ def fit(
     arithmetic.stop()
     stopping.restore()
     if trainer.is_fsdp_enabled:
-        trainer.model = arithmetic.model = gathered(trainer.model, method, params, labels).to(trainer.args.device)
+        trainer.model = arithmetic.model = gathered(trainer.model, method, params, labels)
+        nn.Module.to(trainer.model, trainer.args.device)
     return Run(trainer, history, stopping, counts, mixout_layers, arithmetic)
 
 
