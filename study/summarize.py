@@ -19,6 +19,7 @@ with loading():
     from stages.project.files import content_hash, write_json, write_text
     from stages.project.paths import BASE_MODEL, PLOTS, PROCESSED
     from study.analysis import conclusions
+    from study.analysis.bootstrap import Estimate
     from study.analysis.cells import SERIES, Cells, read_cells
     from study.analysis.conclusions import CONDITIONS, ORDER, REFERENCE, Rules
     from study.analysis.figures import LABELS, differences_figure, dose_figure, rows_figure
@@ -75,7 +76,7 @@ def summarize(cells: Cells, labels: np.ndarray, num_classes: int, rules: Rules) 
         "margin": rules.margin,
         "confidence": rules.confidence,
     }
-    tested: dict[str, conclusions.Estimate] = {}
+    tested: dict[str, Estimate] = {}
     for prefix, rows in _compared_settings(cells).items():
         found, differences = conclusions.quality(prefix, conclusions.compare(cells, rows, labels, num_classes, rules), rules)
         values |= found

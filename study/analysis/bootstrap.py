@@ -128,8 +128,8 @@ def mean_f1(resamples: Resamples, method: int, confidence: float) -> Estimate:
 
 def mean_difference(resamples: Resamples, method: int, reference: int, confidence: float) -> Estimate:
     """Return the mean over seeds of macro F1 of `method` minus that of `reference`, paired by seed and by text."""
-    paired = (values[method] - values[reference] for values in (resamples.by_seed, resamples.drawn, resamples.on_texts))
-    return estimate(*paired, confidence)
+    by_seed, drawn, on_texts = (v[method] - v[reference] for v in (resamples.by_seed, resamples.drawn, resamples.on_texts))
+    return estimate(by_seed, drawn, on_texts, confidence)
 
 
 def seeds_only(values: np.ndarray, confidence: float) -> Estimate:
