@@ -24,6 +24,7 @@ COSTS = {
     "checkpoint_mib": "checkpoint, MiB",
     "latency_ms": "latency of one forward pass, ms",
 }
+UNITS = {"s": "s", "ms": "ms", "mib": "MiB"}  # by the ending of a column
 
 
 def cost_table(facts: Facts) -> pd.DataFrame:
@@ -57,6 +58,25 @@ def frontier(table: pd.DataFrame, cost: str) -> list[str]:
             best.append(arm)
     prices = table.set_index("method")[cost]
     return sorted(best, key=lambda arm: prices[arm])
+
+
+def tidy_costs(table: pd.DataFrame, learned: Mapping[str, bool]) -> pd.DataFrame:
+    """Return a row per arm and cost: its unit and value, its ratio to that of full fine-tuning, F1, and whether none beats it.
+
+    Args:
+        table: as `cost_table` returns it.
+        learned: whether the method of an arm learned; one that did not is never on the frontier.
+    """
+    full = table.set_index("method").loc["full"]
+    rows = []
+    for cost in COSTS:
+        name, _, unit = cost.rpartition("_")
+        best = frontier(table[[learned[arm] for arm in table["method"]]], cost)
+        for row in table.to_dict("records"):
+            ratio = round(row[cost] / full[cost], 4) if full[cost] else None
+            scores = (row[score] for score in SCORES)
+            rows.append((row["method"], name, UNITS[unit], row[cost], ratio, *scores, row["method"] in best))
+    return pd.DataFrame(rows, columns=["arm", "cost", "unit", "value", "relative_to_full", *SCORES, "on_frontier"])
 
 
 @house_style()

@@ -13,7 +13,7 @@ from stages.project.files import read_json, write_json, write_text
 from stages.project.parameters import load_params
 from stages.project.paths import METRICS, PLOTS, REPORTS
 from stages.report import classes, latency, memory, methods, origins, prepared, quality, study, tables, training
-from stages.report.cost import cost_figure, cost_table
+from stages.report.cost import cost_figure, cost_table, tidy_costs
 from stages.report.facts import Facts, load_facts
 from stages.report.filling import fill
 from stages.report.language import Language
@@ -44,8 +44,8 @@ def main() -> None:
 def write_cost(facts: Facts) -> None:
     """Write plots/cost.csv and plots/cost.png: what each method takes for its quality. They hold timings."""
     table = cost_table(facts)
-    write_text(PLOTS / "cost.csv", table.to_csv(index=False, lineterminator="\n"))
     learned = {arm: ("lora" if arm == "lora_merged" else arm) not in facts.failed for arm in table["method"]}
+    write_text(PLOTS / "cost.csv", tidy_costs(table, learned).to_csv(index=False, lineterminator="\n"))
     shape = f" (batch {facts.latency['batch_size'].min()}, {facts.latency['length'].max()} tokens)"
     save_figure(cost_figure(table, learned, facts.params.evaluate.confidence, shape), PLOTS / "cost.png")
 

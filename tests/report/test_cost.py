@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from stages.report.cost import COSTS, cost_figure, cost_table, frontier
+from stages.report.cost import COSTS, cost_figure, cost_table, frontier, tidy_costs
 from tests.report.conftest import unlearned
 
 
@@ -29,6 +29,25 @@ def test_the_frontier_is_what_none_other_beats():
     )
     assert frontier(table, "x") == ["adapter", "lora"]
     assert frontier(table.assign(f1=0.5, x=1.0), "x") == ["full", "lora", "lora_merged", "adapter"]  # all alike
+
+
+def test_the_file_has_a_row_for_each_arm_and_cost_with_its_ratio_to_full(facts):
+    for log in facts.training.values():
+        log.update(optimizer_steps=100, awp_steps=40)
+    table = cost_table(facts)
+    wide = table.set_index("method")
+    tidy = tidy_costs(table, dict.fromkeys(table["method"], True))
+    assert len(tidy) == len(table) * len(COSTS)
+    assert {*zip(tidy["cost"], tidy["unit"], strict=True)} == {
+        ("training", "s"), ("peak", "MiB"), ("checkpoint", "MiB"), ("latency", "ms")
+    }  # fmt: skip
+    for row in tidy.itertuples():
+        column = f"{row.cost}_{row.unit.lower()}"
+        assert row.value == wide.loc[row.arm, column]
+        assert row.relative_to_full == round(row.value / wide.loc["full", column], 4)
+        assert row.f1 == wide.loc[row.arm, "f1"] and row.on_frontier == (row.arm in frontier(table, column))
+    nobody = tidy_costs(table, dict.fromkeys(table["method"], False))
+    assert tidy["on_frontier"].any() and not nobody["on_frontier"].any()
 
 
 def test_the_figure_has_a_panel_for_each_cost_and_no_frontier_of_what_did_not_learn(own_facts):
