@@ -1,6 +1,6 @@
 """python -m stages.train_adapter
 
-Fine-tunes a bottleneck adapter in every feed-forward block of models/base, and the head, on data/processed; writes
+Fine-tunes bottleneck adapters in every layer of models/base, where peft.adapter says, and the head, on data/processed; writes
 models/adapter, its learning curve (plots/learning_curves/adapter.csv) and a summary of the training
 (metrics/training/adapter.json).
 """

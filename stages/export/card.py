@@ -9,6 +9,7 @@ from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
 from stages.classifier.low_precision import LOW
 from stages.export.facts import SCORES, CardFacts
+from stages.export.peft_setting import adapter_setting, lora_setting
 from stages.export.scores import scores, warning
 from stages.export.terms import base_name, data_name, data_source, language, licence
 from stages.export.usage import loading_code
@@ -139,9 +140,8 @@ def training_table(facts: CardFacts) -> str:
     train, awp, mixout = params.train, params.awp, params.mixout
     own = {
         "full": "full fine-tuning: every weight of encoder and head is trained",
-        "lora": f"LoRA: rank {params.peft.rank}, alpha {params.peft.alpha:g}, dropout {params.peft.dropout:g}, "
-        "on all attention projections",
-        "adapter": f"adapter: bottleneck {params.peft.bottleneck}, GELU, one in each feed-forward block",
+        "lora": lora_setting(params.peft),
+        "adapter": adapter_setting(params.peft),
     }
     processes = f" on each of {training['processes']} processes" if training["processes"] > 1 else ""
     counts = (
