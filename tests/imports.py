@@ -1,10 +1,12 @@
 """Which modules of our own a module imports, directly or not, read from the source without running it."""
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("stages", "peft_extras")  # whose code the pipeline runs
+MODULE = re.compile(rf"({'|'.join(PACKAGES)})(\.\w+)+")
 
 
 def module_file(name: str) -> Path | None:
@@ -17,13 +19,15 @@ def module_file(name: str) -> Path | None:
 
 
 def direct_imports(path: Path) -> set[Path]:
-    """Files of our packages that the file at `path` imports, with the packages that contain them."""
+    """Files of our packages that the file at `path` imports or starts by name, with the packages that contain them."""
     names = set()
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and MODULE.fullmatch(node.value):
+            names.add(node.value)  # what `python -m` is to run
     parents = {".".join(name.split(".")[:i]) for name in names for i in range(1, name.count(".") + 2)}
     return {file for name in parents if name.split(".")[0] in PACKAGES and (file := module_file(name))}
 
