@@ -24,7 +24,13 @@ from stages.project.schema import Params
 
 OTHER_PYTHON = Path(".cache/adapterhub/bin/python")
 PLACES = ("pfeiffer", "houlsby", "parallel")
-SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "vocab_size": 60}
+SIZES: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "vocab_size": 60,
+}
 BOTTLENECK = 8
 
 

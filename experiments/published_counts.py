@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
-from transformers import AutoModelForSequenceClassification, PreTrainedConfig
+from transformers import AutoModelForSequenceClassification, PreTrainedConfig, PreTrainedModel
 
 from stages.classifier.counting import count_parameters
 from stages.methods.registry import method_of
@@ -141,7 +140,7 @@ def count(case: Case, params: Params) -> tuple[int, int]:
     if case.norms:
         trained += sum(weight.numel() for name, weight in model.named_parameters() if ".layer." in name and "LayerNorm" in name)
     with torch.device("meta"):
-        plain: nn.Module = AutoModelForSequenceClassification.from_config(config)
+        plain: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)
     return trained, sum(weight.numel() for weight in plain.base_model.parameters())
 
 
