@@ -7,6 +7,7 @@ adapters and prints the largest differences from the logits there, with these ad
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import adapters
 import torch
@@ -32,8 +33,9 @@ def main() -> None:
     """Print max |our logit - the library's|, with the adapters and without."""
     folder = Path(sys.argv[1])
     setting = json.loads((folder / "setting.json").read_text())
-    sizes, texts = setting["sizes"], load_file(folder / "texts.safetensors")
-    model = BertForSequenceClassification(BertConfig(**sizes, num_labels=texts["logits"].shape[1]))
+    texts = load_file(folder / "texts.safetensors")
+    sizes = setting["sizes"] | {"num_labels": texts["logits"].shape[1]}
+    model: Any = BertForSequenceClassification(BertConfig(**sizes))
     model.load_state_dict(load_file(folder / "base.safetensors"))
     adapters.init(model)
     config = library_config(setting["place"], sizes["hidden_size"] / setting["bottleneck"], float(setting["scaling"]))

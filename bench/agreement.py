@@ -31,6 +31,7 @@ SIZES: dict[str, Any] = {
     "num_attention_heads": 4,
     "vocab_size": 60,
 }
+WIDE: dict[str, Any] = {"num_labels": 3, "initializer_range": 0.2}  # wide enough that every part shows in the logits
 BOTTLENECK = 8
 
 
@@ -51,7 +52,7 @@ def compare(place: str, python: Path, params: Params) -> tuple[float, float]:
     """Return the largest |difference| of the two libraries' logits, over 6 texts and 3 classes, with adapters and without."""
     params = params.model_copy(update={"peft": params.peft.model_copy(update={"adapter": place, "bottleneck": BOTTLENECK})})
     torch.manual_seed(0)
-    base = BertForSequenceClassification(BertConfig(**SIZES, num_labels=3, initializer_range=0.2))
+    base = BertForSequenceClassification(BertConfig(**SIZES, **WIDE))
     weights = {name: tensor.clone() for name, tensor in base.state_dict().items()}
     model = adapter.attach(base, params).eval()
     with torch.no_grad():
