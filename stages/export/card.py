@@ -23,7 +23,7 @@ TYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 TITLES = {"full": "Full fine-tuning of", "lora": "LoRA fine-tuning of", "adapter": "Bottleneck adapter for"}
 FORMS = {
     "full": "This folder loads with transformers alone.",
-    "lora": "LoRA's update is merged into the weights, W + (alpha / r) B A, so this folder loads with transformers alone and is "
+    "lora": "LoRA's update is merged into the weights, so this folder loads with transformers alone and is "
     "as fast as the base model.",
     "adapter": "A nonlinearity is inside the adapter, so no weight of the base model can absorb it: transformers alone "
     f"cannot load this folder. It needs PEFT and the adapter's class, which is here as `{MODULE}.py` (code that you run: "
