@@ -11,7 +11,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from stages.project.durations import in_words
 from stages.project.errors import UserError
@@ -23,6 +24,7 @@ from study.paths import CELLS, LOGS, RATES
 from study.settings import Study, load_study
 
 POLL = 0.2  # seconds between looks at the running cells
+PATIENCE = 10  # seconds in which a cell that is to end must have ended
 LAST_LINES = 12  # of the log of a cell that failed
 
 
@@ -109,19 +111,19 @@ class Runner:
         Raises:
             UserError: at the end, if some failed.
         """
-        try:
+        with noted_interrupts() as interrupted:
             while self.waiting or self.running:
-                while self.waiting and len(self.running) < self.jobs:
+                while self.waiting and len(self.running) < self.jobs and not interrupted:
                     cell = self.waiting.pop(0)
                     self.running[cell.name] = cell, state.start_stage(cell.stage, LOGS / f"{cell.name}.txt")
                 time.sleep(POLL)
                 for name, (cell, process) in list(self.running.items()):
-                    if process.poll() is not None:
+                    if not interrupted and process.poll() is not None:
                         del self.running[name]
                         self.ended(cell, process.returncode)
-        except KeyboardInterrupt:
-            self.stop()
-            raise
+                if interrupted:
+                    self.stop()
+                    raise KeyboardInterrupt
         if self.failed:
             raise UserError(f"{len(self.failed)} cell(s) failed: {', '.join(self.failed)}; their output is in {LOGS}")
 
@@ -150,30 +152,53 @@ class Runner:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
         for _, process in self.running.values():
-            with contextlib.suppress(ProcessLookupError):
-                try:
-                    process.wait(timeout=10)
-                finally:
-                    os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=PATIENCE)
+            wait_for_group(process.pid)
         left = len(self.waiting) + len(self.running) + len(self.after)
         print(f"\nstopped; finished cells are kept, {left} left: `make study` goes on from here", flush=True)
 
 
+def wait_for_group(group: int) -> None:
+    """Kill what is left of a process group, and wait until it is gone: a cell in its libraries takes a moment to end."""
+    end = time.monotonic() + PATIENCE
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < end:
+            os.killpg(group, signal.SIGKILL)
+            time.sleep(POLL)
+
+
 @contextlib.contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """Let a polite end (SIGTERM, a closed terminal) stop the cells like Ctrl-C, and end as the signal would."""
+    """Let a polite end (SIGTERM, a closed terminal) do what Ctrl-C does, and end with the status of that."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    with handled(interrupt):
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+
+
+@contextlib.contextmanager
+def noted_interrupts() -> Iterator[list[int]]:
+    """Yield a list to which Ctrl-C and its like are added: raised at once, they could hit while a cell is being started."""
+    noted: list[int] = []
+    with handled(lambda number, frame: noted.append(number)):
+        yield noted
+
+
+@contextlib.contextmanager
+def handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Let `handler` have the signals that ask for an end."""
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 def cores() -> int:
