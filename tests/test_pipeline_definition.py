@@ -97,11 +97,11 @@ def test_every_parameter_is_some_stages():
 
 
 def test_the_training_stages_differ_in_their_own_parameters_only():
-    shared = re.compile(r"seed|data\.max_length|train\.(?!learning)|awp|mixout")
+    shared = re.compile(r"seed|data\.max_length|train\.(?!learning|frozen)|awp|mixout")
     assert {stage: {key for key in parameters(stage) if not shared.match(key)} for stage in TRAININGS} == {
         "train_full": {"train.learning_rate.full"},
-        "train_lora": {"train.learning_rate.lora", *(f"peft.{key}" for key in LORA)},
-        "train_adapter": {"train.learning_rate.adapter", "peft.adapter", "peft.bottleneck", "peft.scaling"},
+        "train_lora": {"train.learning_rate.lora", "train.frozen_dtype", *(f"peft.{key}" for key in LORA)},
+        "train_adapter": {"train.learning_rate.adapter", "train.frozen_dtype", "peft.adapter", "peft.bottleneck", "peft.scaling"},
     }
 
 
