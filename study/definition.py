@@ -107,8 +107,8 @@ def _rates(study: Study) -> Iterator[Cell]:
 def _conditions(study: Study) -> Iterator[Cell]:
     series, size = study.conditions, (study.conditions.rows, study.conditions.epochs)
     for method, condition, seed in product(series.methods, series.conditions, series.seeds):
-        name = f"conditions-{method}-{condition}-{seed}"
-        yield Cell(name, "conditions", "conditions", method, condition, seed, *size, tested=True, transfer=series.transfer)
+        name, transfer = f"conditions-{method}-{condition}-{seed}", condition in series.transfer
+        yield Cell(name, "conditions", "conditions", method, condition, seed, *size, tested=True, transfer=transfer)
     for seed in study.trainer.seeds:
         yield Cell(f"trainer-{seed}", "trainer", "crosscheck", "full", "none", seed, *size, tested=True, plain=True)
 
@@ -128,9 +128,6 @@ def _rows(study: Study) -> Iterator[Cell]:
         epochs = max(series.epochs, math.ceil(series.least_steps / max(rows // batch_size, 1)))
         name = f"rows-{method}-{rows}-{seed}"
         yield Cell(name, "rows", "rows", method, "none", seed, rows, epochs, tested=True, transfer=series.transfer)
-    for method, seed in product(study.whole.methods, study.whole.seeds):
-        transfer, epochs = study.whole.transfer, study.whole.epochs
-        yield Cell(f"whole-{method}-{seed}", "whole", "rows", method, "none", seed, None, epochs, tested=True, transfer=transfer)
 
 
 def _dose(study: Study) -> Iterator[Cell]:

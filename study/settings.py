@@ -70,9 +70,9 @@ class Conditions(Section):
     methods: list[Method]
     conditions: list[Condition]
     seeds: Seeds
-    rows: Count
+    rows: Count | None
     epochs: Count
-    transfer: bool
+    transfer: list[Condition]
 
 
 class Splits(Section):
@@ -91,13 +91,6 @@ class Rows(Section):
     seeds: Seeds
     epochs: Count
     least_steps: Count
-    transfer: bool
-
-
-class Whole(Section):
-    methods: list[Method]
-    seeds: Seeds
-    epochs: Count
     transfer: bool
 
 
@@ -176,7 +169,6 @@ class Study(Section):
     conditions: Conditions
     splits: Splits
     rows: Rows
-    whole: Whole
     rates: Rates
     dose: Dose
     targets: Targets
@@ -187,7 +179,7 @@ class Study(Section):
     @field_validator("rates")
     @classmethod
     def _rates_have_seeds_of_their_own(cls, rates: Rates, info: ValidationInfo) -> Rates:
-        used = {seed for name in ("conditions", "rows", "whole") if name in info.data for seed in info.data[name].seeds}
+        used = {seed for name in ("conditions", "rows") if name in info.data for seed in info.data[name].seeds}
         if shared := used & set(rates.seeds):
             raise ValueError(f"seeds must be others than those of the study, received {sorted(shared)} in both")
         return rates

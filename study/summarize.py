@@ -24,7 +24,7 @@ with loading():
     from study.analysis.conclusions import CONDITIONS, ORDER, REFERENCE, Rules
     from study.analysis.figures import LABELS, differences_figure, dose_figure, rows_figure
     from study.analysis.tables import differences_table, dose_table, rows_table, variants_table
-    from study.definition import Cell, cells_of
+    from study.definition import cells_of
     from study.paths import CELLS, FOLDER
     from study.settings import Study, load_study
 
@@ -35,7 +35,7 @@ FIGURES = PLOTS / "study"
 def main() -> None:
     study = load_study()
     rules = Rules(study.study.margin, study.study.confidence, study.study.bootstrap_samples, study.settings.seed)
-    cells = read_cells(CELLS, {cell.name: series_of(cell) for cell in cells_of(study).values()})
+    cells = read_cells(CELLS, {cell.name: cell.series for cell in cells_of(study).values()})
     labels, num_classes = column(load_split("test"), "label"), len(load_labels())
     summary = made_with(study) | summarize(cells, labels, num_classes, rules)
     write_json(SUMMARY, summary)
@@ -49,17 +49,13 @@ def made_with(study: Study) -> dict[str, Any]:
     return hashes | {f"peft_{key}": value for key, value in study.settings.peft.model_dump().items()}
 
 
-def series_of(cell: Cell) -> str:
-    """Return the series of a cell by which its completeness is judged: all rows apart from the smaller sizes."""
-    return "whole" if cell.group == "whole" else cell.series
-
-
 def summarize(cells: Cells, labels: np.ndarray, num_classes: int, rules: Rules) -> dict[str, Any]:
     """Return everything that metrics/study/summary.json holds; keys of a series that is not complete are left out.
 
     `cells_*` and `{series}_complete` count; `{condition}_{method}_f1` and `..._minus_full` are means over seeds, with `_sd`
     between seeds and the interval `_low`, `_high`; `..._p_difference`, `..._p_equivalence` (both corrected) and `..._verdict`
-    are tests; `whole_*` is the same on all training rows without regularizers, `rows_{n}_*` on n rows.
+    are tests; `rows_{n}_*` is the same on n training rows without regularizers. `conditions_rows` and `conditions_epochs` are the
+    size of the trainings behind the conditions.
 
     Args:
         labels: of the test set, shape (N,), in 0..K-1 with K = `num_classes`.
@@ -82,6 +78,8 @@ def summarize(cells: Cells, labels: np.ndarray, num_classes: int, rules: Rules) 
         values |= found
         tested |= differences if not prefix.startswith("rows_") else {}
     values |= conclusions.verdicts(tested, rules) if tested else {}
+    if cells.complete("conditions"):
+        values |= {f"conditions_{key}": int(cells.of("conditions")[key].iloc[0]) for key in ("rows", "epochs")}
     values |= _of_other_series(cells, rules)
     return values
 
@@ -93,8 +91,6 @@ def _compared_settings(cells: Cells) -> dict[str, pd.DataFrame]:
         rows = cells.of("conditions")
         found = [condition for condition in CONDITIONS if condition in set(rows["condition"])]
         settings |= {condition: rows[rows["condition"] == condition] for condition in found}
-    if cells.complete("whole"):
-        settings["whole"] = cells.of("whole")
     if cells.complete("rows"):
         rows = cells.of("rows")
         settings |= {f"rows_{size}": rows[rows["rows"] == size] for size in sorted(set(rows["rows"]))}
@@ -124,14 +120,14 @@ def _of_other_series(cells: Cells, rules: Rules) -> dict[str, Any]:
 def write_figures(cells: Cells, summary: dict[str, Any], rules: Rules) -> None:
     """Write the three figures and their tables; a figure of an unfinished series says how far it is."""
     dose = dose_table(cells.of("dose"), rules.confidence)
-    curve = cells.of("rows", "whole", "conditions")
+    curve = cells.of("rows", "conditions")
     curve = rows_table(curve[curve["condition"] == "none"])
     differences = differences_table(summary)
     for name, table in {"dose": dose, "rows": curve, "differences": differences}.items():
         write_text(FIGURES / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
     save_figure(dose_figure(dose, _missing(cells, "dose")), FIGURES / "dose.png")
-    save_figure(rows_figure(curve, _missing(cells, "rows", "whole", "conditions")), FIGURES / "rows.png")
-    note = _missing(cells, "conditions", "whole")
+    save_figure(rows_figure(curve, _missing(cells, "rows", "conditions")), FIGURES / "rows.png")
+    note = _missing(cells, "conditions")
     save_figure(differences_figure(differences, rules.margin, rules.confidence, note), FIGURES / "differences.png")
 
 
@@ -148,7 +144,7 @@ def text_of(summary: dict[str, Any]) -> str:
     open_series = [f"{series} {summary[f'{series}_missing']}" for series in SERIES if not summary[f"{series}_complete"]]
     first = f"{total - missing} of {total} cells are finished" + (f"; missing: {', '.join(open_series)}" if open_series else "")
     rows = [["", "macro F1", "sd", "interval", "minus full", "interval", "verdict"]]
-    for setting in (*CONDITIONS, "whole"):
+    for setting in CONDITIONS:
         for method in ORDER:
             key = f"{setting}_{method}"
             if f"{key}_f1" in summary:

@@ -12,7 +12,7 @@ from stages.project.errors import UserError
 from stages.project.files import read_json
 
 NEEDED = ("cell", "series", "method", "condition", "seed", "rows", "learning_rate", "validation_f1")
-SERIES = ("rates", "conditions", "splits", "rows", "whole", "dose", "targets", "crosscheck")
+SERIES = ("rates", "conditions", "splits", "rows", "dose", "targets", "crosscheck")
 
 
 @dataclass(frozen=True)

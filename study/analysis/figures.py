@@ -14,7 +14,7 @@ LABELS = METHOD_LABELS | {"head": "head only"}
 COLOURS = METHOD_COLOURS | {"head": "#7F7F7F"}
 MARKERS = METHOD_MARKERS | {"head": "v"}
 TARGETS = {"trainable": ("-", "what it trains"), "all": ("--", "all weights")}
-SETTINGS = {"none": "neither", "mixout": "mixout", "awp": "AWP", "both": "both (as the practical)", "whole": "neither, all rows"}
+SETTINGS = {"none": "neither", "mixout": "mixout", "awp": "AWP", "both": "both (as the practical)"}
 
 
 @house_style()

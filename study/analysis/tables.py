@@ -55,9 +55,9 @@ def rows_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def differences_table(summary: Mapping[str, Any]) -> pd.DataFrame:
-    """Return F1 and its difference from full fine-tuning by setting (a condition, or all rows) and method, from the summary."""
+    """Return F1 and its difference from full fine-tuning by condition and method, from the summary."""
     found = []
-    for setting in (*CONDITIONS, "whole"):
+    for setting in CONDITIONS:
         for method in ORDER:
             key = f"{setting}_{method}"
             if f"{key}_f1" in summary:

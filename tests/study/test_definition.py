@@ -32,11 +32,11 @@ def test_every_comparison_has_its_methods_conditions_and_seeds(study):
     assert len(cells_of(study)) == len({cell.name for cell in cells}) == len({cell.stage for cell in cells})
     number = Counter(cell.group for cell in cells)
     assert number["conditions"] == 4 * 4 * 5  # methods, conditions, seeds
-    assert number["splits"] == 3 * 2 * 3 and number["rows"] == 4 * 2 * 5 and number["whole"] == 4 * 5
+    assert number["splits"] == 3 * 3 and number["rows"] == 4 * 3 * 5  # methods, split seeds; methods, sizes, seeds
     assert number["dose_trainable"] == 3 * 4 * 3 and number["dose_all"] == 2 * 4 * 3 and number["dose_variant"] == 3 * 3
     assert number["targets"] == 3 * 3 * 2 and number["trainer"] == 1
-    assert all(number[f"rates_{method}"] >= 2 * 4 * 2 for method in ("full", "lora", "adapter", "head"))
-    assert min(len(set(part.seeds)) for part in (study.conditions, study.rows, study.whole)) >= 5
+    assert all(number[f"rates_{method}"] >= 2 * 4 for method in ("full", "lora", "adapter", "head"))
+    assert min(len(set(part.seeds)) for part in (study.conditions, study.rows)) >= 5
 
 
 def test_the_test_set_is_for_what_is_concluded_and_not_for_what_is_chosen(study):
@@ -49,6 +49,13 @@ def test_the_rates_come_first_and_their_seeds_are_used_for_nothing_that_is_teste
     cells = list(cells_of(study).values())
     assert [cell.series == "rates" for cell in cells] == sorted((cell.series == "rates" for cell in cells), reverse=True)
     assert not {cell.seed for cell in cells if cell.tested} & set(study.rates.seeds)
+
+
+def test_the_learning_curve_ends_in_the_main_table_and_the_plain_recipe_trains_as_it_does(study):
+    ends = [find_cell(study, name) for name in ("conditions-full-none-1", "trainer-1")]
+    assert [(cell.rows, cell.epochs, cell.seed) for cell in ends] == [(None, 3, 1)] * 2
+    assert max(study.rows.sizes) < SIZES["train"] and study.rows.epochs == study.conditions.epochs
+    assert study.rows.seeds == study.conditions.seeds and study.rows.methods == study.conditions.methods
 
 
 def test_no_cell_is_shorter_than_three_epochs_and_small_sets_get_their_steps(study):
@@ -64,10 +71,10 @@ def test_the_study_fits_its_budget(study):
 
 def test_the_seconds_of_a_cell_are_its_texts_over_their_speeds(study):
     speeds, start = study.budget, study.budget.start
-    whole = find_cell(study, "whole-lora-1")
-    assert budget.seconds_of(whole, study, SIZES) == pytest.approx(
-        start + 6 * 7049 / speeds.training.lora + (6 * 1007 + 2014 + 6348) / speeds.prediction
-    )
+    for condition, transfer in {"none": 6348, "mixout": 0}.items():
+        assert budget.seconds_of(find_cell(study, f"conditions-lora-{condition}-1"), study, SIZES) == pytest.approx(
+            start + 3 * 7049 / speeds.training.lora + (3 * 1007 + 2014 + transfer) / speeds.prediction
+        )
     awp = find_cell(study, "dose_trainable-full-0.01-1")
     assert budget.seconds_of(awp, study, SIZES) == pytest.approx(
         start + 3 * 1250 * (0.5 / speeds.training.full + 0.5 / speeds.training_awp.full) + 3 * 1007 / speeds.prediction
@@ -125,8 +132,8 @@ def test_a_series_changes_what_it_says_and_nothing_else(study):
 
 
 def test_an_unknown_cell_is_refused_with_similar_names(study):
-    with pytest.raises(UserError, match=r"no cell 'whole-lora-9'.*whole-full-1"):
-        find_cell(study, "whole-lora-9")
+    with pytest.raises(UserError, match=r"no cell 'trainer-9'.*trainer-1"):
+        find_cell(study, "trainer-9")
 
 
 def test_a_seed_of_the_rates_that_the_study_uses_too_is_refused(tmp_path):

@@ -26,8 +26,7 @@ def started(tmp_path, monkeypatch) -> list[str]:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "study", "study", ignore=shutil.ignore_patterns("__pycache__", ".dvc", "analysis"))
     content = yaml.safe_load((ROOT / "study/params.yaml").read_text())
-    content["rates"]["seeds"] = [101]
-    for series in ("conditions", "rows", "whole"):
+    for series in ("conditions", "rows"):
         content[series] |= {"seeds": [1], "methods": ["lora"]}
     (tmp_path / "study/params.yaml").write_text(yaml.safe_dump(content))
     write_json(tmp_path / "metrics/data.json", {"train_rows": 7049, "validation_rows": 1007, "test_rows": 2014})
@@ -89,9 +88,9 @@ def test_what_is_finished_is_not_run_again(started, capsys):
 
 
 def test_a_rate_at_the_edge_stops_the_study_before_the_cells_that_would_take_it(started):
-    for path in (p for p in os.listdir("ready") if p.startswith("rates_full@none-2.5e-05")):
+    for path in (p for p in os.listdir("ready") if p.startswith("rates_full@none-2e-05")):
         write_json(Path("ready", path), read_json(f"ready/{path}") | {"validation_f1": 0.99})
-    with pytest.raises(UserError, match=r"rates\.grid\.full: for none, 2\.5e-05 is best and the smallest"):
+    with pytest.raises(UserError, match=r"rates\.grid\.full: for none, 2e-05 is best and the smallest"):
         run.run(load_study(), wanted("rates", "conditions"), jobs=4)
     assert not [stage for stage in started if stage.startswith("conditions")]
 

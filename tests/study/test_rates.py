@@ -56,8 +56,8 @@ def test_a_rate_at_the_edge_of_its_grid_is_refused_with_what_to_add(study):
 
 def test_a_missing_cell_is_named(study):
     write_rates(study, BEST)
-    (CELLS / "rates_lora-both-0.001-102.json").unlink()
-    with pytest.raises(UserError, match=r"rates_lora-both-0\.001-102\.json: the cell is not finished"):
+    (CELLS / "rates_lora-both-0.001-101.json").unlink()
+    with pytest.raises(UserError, match=r"rates_lora-both-0\.001-101\.json: the cell is not finished"):
         choose_rates(study)
 
 
@@ -73,5 +73,5 @@ def test_a_cell_trains_at_the_chosen_rate_times_its_factor(study, monkeypatch):
         == learning_rate_of(find_cell(study, "dose_variant-box-1"))
         == 5e-5
     )
-    assert learning_rate_of(find_cell(study, "whole-full-1")) == 1e-4
+    assert learning_rate_of(find_cell(study, "conditions-full-none-1")) == 1e-4
     assert learning_rate_of(find_cell(study, "rates_full-none-0.0002-101")) == 2e-4

@@ -13,14 +13,14 @@ from sklearn.metrics import f1_score
 from stages.project.errors import UserError
 from study.analysis.cells import SERIES, decoded, read_cells
 from study.analysis.conclusions import Rules, crosscheck
-from study.summarize import series_of, summarize, text_of, write_figures
+from study.summarize import summarize, text_of, write_figures
 from tests.study.synthetic import BEST_RATE, labels_of_test, write_study
 
 RULES = Rules(margin=0.05, confidence=0.95, samples=600, seed=13)
 
 
 def read(folder: Path, cells):
-    return read_cells(folder, {cell.name: series_of(cell) for cell in cells.values()})
+    return read_cells(folder, {cell.name: cell.series for cell in cells.values()})
 
 
 def summary_of(cells) -> dict:
@@ -54,6 +54,7 @@ def test_scores_are_means_over_seeds_of_macro_f1(finished, summary):
     scores = [f1_score(labels_of_test(), finished.predictions[name], average="macro") for name in cells]
     assert summary["none_lora_f1"] == pytest.approx(np.mean(scores), abs=1e-6) and summary["none_lora_seeds"] == len(cells) == 5
     assert summary["none_lora_f1_sd"] == pytest.approx(np.std(scores, ddof=1), abs=1e-6)
+    assert (summary["conditions_rows"], summary["conditions_epochs"]) == (7049, 3)
     assert summary["none_lora_f1_low"] < summary["none_lora_f1"] < summary["none_lora_f1_high"]
     difference = summary["none_lora_f1"] - summary["none_full_f1"]
     assert summary["none_lora_minus_full"] == pytest.approx(difference, abs=2e-6)
@@ -63,7 +64,7 @@ def test_a_handicap_of_full_fine_tuning_shows_in_its_conditions_only(summary):
     """AWP costs full fine-tuning alone: LoRA is equivalent without it and better with it."""
     assert summary["none_lora_verdict"] == "equivalent" and summary["mixout_lora_verdict"] == "equivalent"
     assert summary["awp_lora_verdict"] == summary["both_lora_verdict"] == "better"
-    assert summary["tests_made"] == 2 * 2 * 5  # two tests for two methods in four conditions and on all rows
+    assert summary["tests_made"] == 2 * 2 * 4  # two tests for two methods in four conditions
     assert not any(key.startswith("none_head_p") or key.endswith("head_verdict") for key in summary)
 
 
@@ -99,7 +100,7 @@ def test_one_missing_cell_silences_its_series_and_no_other(series, finished, sum
     left = summary_of(replace(finished, table=table))
     assert left["cells_missing"] == left[f"{series}_missing"] == 1 and not left["complete"]
     assert [name for name in SERIES if not left[f"{name}_complete"]] == [series]
-    own = {"conditions": "none_", "whole": "whole_l", "rates": "rate_", "targets": "target_", "splits": "splits_none",
+    own = {"conditions": "none_", "rates": "rate_", "targets": "target_", "splits": "splits_none",
            "rows": "rows_250", "dose": "dose_full", "crosscheck": "crosscheck_study"}  # fmt: skip
     assert any(key.startswith(own[series]) for key in summary) and not any(key.startswith(own[series]) for key in left)
 

@@ -46,7 +46,7 @@ def test_a_smaller_training_set_is_the_same_for_all_seeds_and_keeps_the_shares_o
 
 
 def test_all_rows_stay_in_their_order(study):
-    assert ids(texts(study, "whole-full-1").train) == ids(load("train"))
+    assert ids(texts(study, "conditions-full-none-1").train) == ids(load("train"))
 
 
 def test_a_split_of_its_own_divides_all_rows_anew_in_the_same_fractions(study):
@@ -55,7 +55,7 @@ def test_a_split_of_its_own_divides_all_rows_anew_in_the_same_fractions(study):
     assert [len(part) for part in parts] == [70, 10, 20]
     assert sorted(chain(*parts)) == sorted(chain(*(ids(load(name)) for name in SIZES)))
     assert set(ids(one.sets["test"])) != set(ids(other.sets["test"]))
-    assert [ids(part) for part in texts(study, "splits-lora-both-1", rows=None)[:2]] == parts[:2]  # the same for all methods
+    assert [ids(part) for part in texts(study, "splits-lora-none-1", rows=None)[:2]] == parts[:2]  # the same for all methods
 
 
 def test_cells_that_choose_do_not_see_the_test_set(study):
@@ -63,8 +63,8 @@ def test_cells_that_choose_do_not_see_the_test_set(study):
 
 
 def test_more_rows_than_there_are_is_refused(study):
-    with pytest.raises(UserError, match="conditions asks for 3500 training rows, but there are 70; lower it"):
-        texts(study, "conditions-full-none-1")
+    with pytest.raises(UserError, match="rows asks for 250 training rows, but there are 70; lower it"):
+        texts(study, "rows-full-250-1")
 
 
 def test_predictions_are_a_digit_each_or_numbers_with_spaces():
