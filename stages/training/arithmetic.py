@@ -13,6 +13,7 @@ from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from stages.classifier.faster.apply import set_attention
 from stages.project.durations import in_words
 
 SHORTEST = 10.0  # seconds of training below which nothing is said: loading code into the caches would count as training
@@ -98,8 +99,7 @@ def pass_operations(model: nn.Module, trained: tuple[bool, ...]) -> tuple[int, i
     if isinstance(base, PreTrainedModel):
         if base.is_activation_checkpointing:
             base.activation_checkpointing_disable()
-        if base._can_set_attn_implementation():
-            base.set_attn_implementation("eager")  # products of matrices, which are counted; a fused kernel is not everywhere
+        set_attention(base, "eager")  # products of matrices, which are counted; a fused kernel is not everywhere
     for weight, needed in zip(fake.parameters(), trained, strict=True):
         weight.requires_grad_(needed)
     counts = []

@@ -17,8 +17,14 @@ def accelerate(model: torch.nn.Module) -> None:
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     assert isinstance(base, PreTrainedModel)
     keep_first_token(base, family_of(base.config.model_type))
-    if pick_device().type == "cpu" and base._can_set_attn_implementation():
-        base.set_attn_implementation(NAME)
+    if pick_device().type == "cpu":
+        set_attention(base, NAME)
+
+
+def set_attention(base: PreTrainedModel, implementation: str) -> None:
+    """Let `base` compute its attention by `implementation`, where the library lets its family choose."""
+    if base._can_set_attn_implementation():
+        base.set_attn_implementation(implementation)
 
 
 def accelerate_training(model: torch.nn.Module) -> None:
