@@ -84,7 +84,7 @@ class MemoryPredictor:
         with FakeCopyMode(self._mode):
             self._model = copy.deepcopy(model).train()
         self._forward = in_precision(self._model, precision, inputs.device)
-        self._embeddings = {len(module.weight) for module in self._model.modules() if isinstance(module, nn.Embedding)}
+        self._embeddings = [module.weight for module in self._model.modules() if isinstance(module, nn.Embedding)]
         self._timelines: dict[object, Timeline] = {}
 
     def __enter__(self) -> Self:
@@ -116,26 +116,28 @@ class MemoryPredictor:
             accumulate: whether an earlier micro-batch has left gradients, as with accumulation over two or more.
             awp: whether adversarial weight perturbation acts in the step, on the trainable weights, or how it moves the weights.
         """
-        texts = self._probe(micro_batch_size)
+        texts = self._probe(micro_batch_size, awp)
         case = texts or micro_batch_size, accumulate, awp if isinstance(awp, bool) else awp.model_dump_json()
         if case not in self._timelines:
             self._timelines[case] = self._pass(texts or micro_batch_size, bool(texts), accumulate, awp)
         held = self._timelines[case].peak(micro_batch_size)
         return PredictedMemory(*(held[kind] for kind in (WEIGHTS, GRADIENTS, OPTIMIZER, ACTIVATIONS, AWP, INPUTS)))
 
-    def _probe(self, size: int) -> int | None:
+    def _probe(self, size: int, awp: bool | AwpParams) -> int | None:
         """Return a number of texts from whose memory that of `size` follows, or None if `size` must be run itself.
 
-        A dimension of 1 lets PyTorch skip copies, on CUDA blocks are rounded up, and from some size on all rows of an embedding
-        move: then memory is not affine.
+        A dimension of 1 lets PyTorch skip copies, on CUDA blocks are rounded up, and with AWP from some size on all rows of an
+        embedding move: then memory is not affine.
         """
         if size == 1 or self.inputs.device.type == "cuda":
             return None
         tensors = [*self._model.parameters(), *self._model.buffers()]
-        numbers = {self.length, *self._embeddings, *(number for tensor in tensors for number in (*tensor.shape, tensor.nbytes))}
+        numbers = {self.length, *(number for tensor in tensors for number in (*tensor.shape, tensor.nbytes) if number)}
+        frozen_too = isinstance(awp, AwpParams) and awp.target == "all"
+        moving = {len(weight) for weight in self._embeddings if awp and (weight.requires_grad or frozen_too)}
         for prime in PRIMES:
-            whole = {rows: (size * self.length < rows, prime * self.length < rows) for rows in self._embeddings}
-            if all(number % prime for number in numbers if number) and all(one == other for one, other in whole.values()):
+            alike = all((size * self.length < rows) == (prime * self.length < rows) for rows in moving)
+            if alike and all(number % prime for number in numbers):
                 return prime
         return None
 

@@ -41,10 +41,11 @@ def keep_frozen(model: Model, frozen_dtype: str) -> None:
     """Keep what `model` does not train as `train.frozen_dtype` says. After full fine-tuning was attached nothing is frozen.
 
     Raises:
-        UserError: nf4 is asked for, and what quantizes to it is not installed.
+        UserError: nf4 is asked for: nothing here puts 4-bit layers into an encoder.
     """
     if frozen_dtype == "nf4":
         raise UserError(
-            "train.frozen_dtype: nf4 needs the extra `qlora`, which is not installed, received nf4; install it, or use bf16"
+            "train.frozen_dtype: received nf4, and 4-bit layers for the frozen encoder (QLoRA) are not part of this project yet; "
+            "use bf16, which halves the frozen weights, or same"
         )
     cast_frozen(model, FROZEN_DTYPES[frozen_dtype])

@@ -66,7 +66,7 @@ def precisions(method: str, params: Params) -> list[tuple[str, str]]:
 def own_precision(method: str, params: Params) -> tuple[str, str]:
     """Return this run's precision and frozen_dtype, same where `method` freezes nothing.
 
-    Same stands for nf4 too: its bytes depend on a library that need not be there. They are predicted by a training itself.
+    Same stands for nf4 too, in which no training keeps weights yet.
     """
     frozen_dtype = params.train.frozen_dtype
     return params.train.precision, "same" if method == "full" or frozen_dtype == "nf4" else frozen_dtype

@@ -149,7 +149,7 @@ def practice(facts: Facts, words: Language) -> str:
 
 
 def _own_precision(facts: Facts) -> pd.DataFrame:
-    """The rows of the plan in this run's precision. For weights in nf4 there are none, and those of float32 stand for them."""
+    """The rows of the plan in this run's precision (stages.planning.table.own_precision)."""
     train, plan = facts.params.train, facts.plan
     frozen_dtype = "same" if train.frozen_dtype == "nf4" else train.frozen_dtype
     of_method = plan["method"].map(lambda method: "same" if method == "full" else frozen_dtype)

@@ -104,6 +104,27 @@ def test_the_peak_is_affine_in_the_micro_batch(models):
             assert 2 * (memory[8].peak - memory[4].peak) == memory[16].peak - memory[8].peak
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("method", METHODS)
+def test_the_pass_of_a_prime_number_of_texts_tells_what_a_pass_of_each_size_shows(models, method, precision, monkeypatch):
+    """To the byte and part by part, also where from some size on all rows of an embedding move."""
+    cases = [(size, accumulate, awp) for size in (2, 3, 4, 16) for accumulate in (False, True) for awp in (False, True)]
+    with MemoryPredictor(models[method], INPUTS, 8, precision) as predictor:
+        told = [predictor.predict(*case) for case in cases]
+        passes = len(predictor._timelines)
+    monkeypatch.setattr(MemoryPredictor, "_probe", lambda self, size, awp: None)
+    with MemoryPredictor(models[method], INPUTS, 8, precision) as predictor:
+        assert [predictor.predict(*case) for case in cases] == told
+        assert passes < len(predictor._timelines)
+
+
+def test_autocast_adds_copies_of_trained_weights_and_halves_what_products_keep(models):
+    full = models["full"]
+    plain, low = (predict_training_memory(full, INPUTS, (16,), 8, True, precision=name)[16] for name in ("fp32", "bf16"))
+    assert (low.weights, low.optimizer_state) == (plain.weights, plain.optimizer_state)
+    assert low.activations < plain.activations
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_step_is_predicted_the_same_alone_and_after_others(models, method):
     """Otherwise cases could not share a predictor, whose first step is the dearest part."""

@@ -13,7 +13,7 @@ from stages.memory.recompute import recompute_activations
 from stages.methods.method import build
 from stages.methods.registry import method_of
 from stages.planning.models import unloaded_model
-from stages.planning.table import plan
+from stages.planning.table import own_precision, plan, precisions
 from stages.project.paths import BASE_MODEL
 from stages.project.schema import METHODS
 
@@ -45,8 +45,10 @@ def bare_encoder(method: str, params) -> nn.Module:
 def test_a_row_for_each_case_in_order(with_params):
     params = with_params(data={"max_length": 32}, train={"batch_size": 8, "micro_batch_size": 4})
     rows = plan("small", encoder(), 2, "lora", params)
-    cases = [(row.awp, row.gradient_checkpointing) for row in rows]
-    assert cases == [(False, False), (False, True), (True, False), (True, True)]
+    cases = [(row.precision, row.frozen_dtype, row.awp, row.gradient_checkpointing) for row in rows]
+    own = [("fp32", "same", awp, recompute) for awp in (False, True) for recompute in (False, True)]
+    low = [("bf16", frozen, False, recompute) for frozen in ("same", "bf16") for recompute in (False, True)]
+    assert cases == own + low
     same = {(row.model, row.method, row.length, row.micro_batch_size, row.accumulation_steps, row.peft) for row in rows}
     assert same == {("small", "lora", 32, 8, 1, "rank 8")}
     assert rows[2].awp_buffer_mib >= rows[0].awp_buffer_mib == 0
@@ -57,7 +59,8 @@ def test_a_row_for_each_case_in_order(with_params):
 def test_a_row_is_the_prediction_for_that_case_alone(with_params, checkpointing):
     """The cases of one method share a predictor; none may see what another left."""
     params = with_params(data={"max_length": 32}, train={"batch_size": 8, "micro_batch_size": 4})
-    rows = {(row.awp, row.gradient_checkpointing): row for row in plan("small", encoder(), 2, "full", params)}
+    planned = [row for row in plan("small", encoder(), 2, "full", params) if row.precision == "fp32"]
+    rows = {(row.awp, row.gradient_checkpointing): row for row in planned}
     model = bare_encoder("full", params)
     if checkpointing:
         recompute_activations(model)
@@ -84,7 +87,35 @@ def test_texts_are_no_longer_than_a_model_accepts(with_params):
 def test_checkpointing_is_left_out_where_a_family_does_not_support_it(with_params):
     config = AlbertConfig(vocab_size=50, embedding_size=8, hidden_size=16, num_attention_heads=2, intermediate_size=24)
     params = with_params(data={"max_length": 8}, train={"batch_size": 2, "micro_batch_size": 2})
-    assert [(row.awp, row.gradient_checkpointing) for row in plan("ALBERT", config, 2, "lora", params)] == [
-        (False, False),
-        (True, False),
-    ]
+    rows = plan("ALBERT", config, 2, "lora", params)
+    assert {row.gradient_checkpointing for row in rows} == {False}
+    assert [row.awp for row in rows if row.precision == "fp32"] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("train", "expected"),
+    [
+        ({}, {"full": 2, "lora": 3}),
+        ({"precision": "bf16", "frozen_dtype": "bf16"}, {"full": 2, "lora": 3}),
+        ({"precision": "fp16", "frozen_dtype": "fp16"}, {"full": 2, "lora": 3}),
+        ({"frozen_dtype": "bf16"}, {"full": 2, "lora": 4}),  # the fourth: multiplied in float32, kept in bf16
+    ],
+)
+def test_the_precision_of_the_run_is_planned_among_the_others(with_params, train, expected):
+    params = with_params(train=train)
+    for method, count in expected.items():
+        cases = precisions(method, params)
+        assert len(cases) == count and len(set(cases)) == count
+        assert own_precision(method, params) in cases and ("fp32", "same") in cases
+    assert own_precision("full", params)[1] == "same"
+
+
+def test_frozen_weights_in_bf16_take_half_and_autocast_leaves_the_others_as_they_are(with_params):
+    params = with_params(data={"max_length": 32}, train={"batch_size": 8, "micro_batch_size": 4})
+    rows = {(row.precision, row.frozen_dtype): row for row in plan("small", encoder(), 2, "adapter", params) if not row.awp}
+    model = bare_encoder("adapter", params)
+    matrices = sum(weight.nbytes for weight in model.parameters() if weight.dim() > 1 and not weight.requires_grad) / MIB
+    full, autocast, low = rows["fp32", "same"], rows["bf16", "same"], rows["bf16", "bf16"]
+    assert autocast.weights_mib == full.weights_mib
+    assert low.weights_mib == pytest.approx(full.weights_mib - matrices / 2, abs=0.1)
+    assert low.optimizer_state_mib == autocast.optimizer_state_mib == full.optimizer_state_mib
