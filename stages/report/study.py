@@ -10,7 +10,7 @@ from stages.report import latency, quality
 from stages.report.facts import PEFT, Facts
 from stages.report.language import Language, begin, sentence
 
-SETTINGS = ("none", "mixout", "awp", "both", "whole")
+CONDITIONS = ("none", "mixout", "awp", "both")
 MOST_LIKELY_RATIO = 10  # of LoRA's learning rate to full fine-tuning's (Schulman et al. 2025, "LoRA Without Regret")
 
 
@@ -27,29 +27,29 @@ def state(facts: Facts) -> str:
     return "finished" if summary["complete"] else "unfinished"
 
 
-def whole(facts: Facts) -> bool:
-    """Whether the study has all seeds on all rows without regularizers, for this run's data."""
-    return state(facts) in ("unfinished", "finished") and bool(facts.study and facts.study["whole_complete"])
+def told(facts: Facts) -> bool:
+    """Whether the study's main table is there, for this run's data: every method under every condition with several seeds."""
+    return state(facts) in ("unfinished", "finished") and bool(facts.study and facts.study["conditions_complete"])
 
 
 def practical_label(facts: Facts, words: Language, method: str) -> str:
     """The first cell of a method's row of this run: its name, and how it was trained where a second row follows."""
-    return words.say("study.row_practical", label=words.label(method)) if whole(facts) else words.label(method)
+    return words.say("study.row_practical", label=words.label(method)) if told(facts) else words.label(method)
 
 
 def row_label(facts: Facts, words: Language, method: str) -> str:
     """The first cell of a method's second row in the first table."""
-    return words.say("study.row", label=words.label(method), seeds=_summary(facts)[f"whole_{method}_seeds"])
+    return words.say("study.row", label=words.label(method), seeds=_summary(facts)[f"none_{method}_seeds"])
 
 
 def row(facts: Facts, words: Language, method: str) -> tuple[str, str]:
-    """Mean F1 over seeds without regularizers on all rows, and its difference from full fine-tuning, with intervals."""
-    return _f1(facts, words, f"whole_{method}"), "-" if method == "full" else _difference(facts, words, f"whole_{method}")
+    """Mean F1 over seeds without regularizers, and its difference from full fine-tuning, with intervals."""
+    return _f1(facts, words, f"none_{method}"), "-" if method == "full" else _difference(facts, words, f"none_{method}")
 
 
 def caveat(facts: Facts, words: Language) -> str:
     """One bullet on what the comparison of this run rests on, as long as no study tells more; nothing without comparison."""
-    if not facts.compared or _told(facts):
+    if not facts.compared or told(facts):
         return ""
     awp = ""
     if facts.params.awp.enabled:
@@ -59,27 +59,38 @@ def caveat(facts: Facts, words: Language) -> str:
     return "- " + sentence([words.say("study.one_seed"), awp])
 
 
-def _told(facts: Facts) -> bool:
-    """Whether the study's main table is there: every method under every condition with several seeds."""
-    return state(facts) in ("unfinished", "finished") and bool(facts.study and facts.study["conditions_complete"])
-
-
 def verdicts(facts: Facts, words: Language) -> str:
-    """A bullet for each method: its difference from full fine-tuning trained the same way, over seeds; and one on the tests."""
-    if not _told(facts):
+    """A bullet for each method: its difference from full fine-tuning trained the same way, over seeds; one on tests and sizes."""
+    if not told(facts):
         return ""
-    summary, bullets = _summary(facts), []
+    bullets = []
     for method in PEFT:
-        shown = ("whole", "both") if summary["whole_complete"] else ("none", "both")
-        said = "; ".join(_verdict(facts, words, setting, method) for setting in shown)
+        said = "; ".join(_verdict(facts, words, condition, method) for condition in ("none", "both"))
         bullets.append(f"- {begin(words.say('study.verdict', the=words.the(method), said=said))}")
-    return "\n".join([*bullets, f"- {_tests(facts, words)}"])
+    return "\n".join([*bullets, f"- {sentence([_tests(facts, words), _length(facts, words)])}"])
 
 
-def _verdict(facts: Facts, words: Language, setting: str, method: str) -> str:
-    key = f"{setting}_{method}"
+def _verdict(facts: Facts, words: Language, condition: str, method: str) -> str:
+    key = f"{condition}_{method}"
     word = words.say(f"study.word.{_summary(facts)[f'{key}_verdict'].replace(' ', '_')}")
-    return words.say(f"study.in.{setting}", word=word, difference=_difference(facts, words, key))
+    return words.say(f"study.in.{condition}", word=word, difference=_difference(facts, words, key))
+
+
+def _length(facts: Facts, words: Language) -> str:
+    """How long the study's trainings are beside this run's, and what that does to full fine-tuning with both regularizers.
+
+    With AWP full fine-tuning leaves chance later than the others. Where the study shows the handicap and this run, which is
+    longer and has both too, scores higher, the gap depends on the length; elsewhere only the numbers are given.
+    """
+    summary, params = _summary(facts), facts.params
+    epochs = {"study_epochs": summary["conditions_epochs"], "epochs": params.train.epochs}
+    said = [words.say("study.length", rows=f"{summary['conditions_rows']:,}", **epochs)]
+    if params.awp.enabled and params.mixout.enabled:
+        there, here = summary["both_full_f1"], facts.quality["full"]["f1"]
+        late = there < min(here, summary["none_full_f1_low"]) and epochs["study_epochs"] < epochs["epochs"]
+        kind = "late" if late else "beside"
+        said.append(words.say(f"study.full_with_both.{kind}", there=f"{there:.3f}", here=f"{here:.3f}"))
+    return sentence(said)
 
 
 def _tests(facts: Facts, words: Language) -> str:
@@ -98,25 +109,25 @@ def progress(facts: Facts, words: Language) -> str:
 def not_shown(facts: Facts, words: Language) -> str:
     """What the evidence at hand does not show: with the study, seeds are no longer among it."""
     texts = {"rows": f"{facts.data['train_rows']:,}", "device": facts.device, "threads": latency.threads(facts, words)}
-    return sentence([words.say(f"study.not_shown.{'seeds' if _told(facts) else 'one_seed'}", **texts), progress(facts, words)])
+    return sentence([words.say(f"study.not_shown.{'seeds' if told(facts) else 'one_seed'}", **texts), progress(facts, words)])
 
 
 def table(facts: Facts, words: Language) -> str:
-    """All settings that are finished: F1 of every method, then the differences and what is concluded; with the pictures."""
-    if not _told(facts) and not whole(facts):
+    """All conditions: F1 of every method, then the differences and what is concluded; with the pictures."""
+    if not told(facts):
         return progress(facts, words)
     summary, rows = _summary(facts), []
-    for setting in SETTINGS:
+    for condition in CONDITIONS:
         for method in (*METHODS, "head"):
-            key = f"{setting}_{method}"
+            key = f"{condition}_{method}"
             if f"{key}_f1" in summary:
                 word = summary.get(f"{key}_verdict")
                 shown = words.say(f"study.word.{word.replace(' ', '_')}") if word else "-"
                 difference = "-" if method == "full" else _difference(facts, words, key)
                 name = words.say("study.head") if method == "head" else words.label(method)
                 spread = f"{summary[f'{key}_f1_sd']:.4f}"
-                rows.append((words.say(f"study.setting.{setting}"), name, _f1(facts, words, key), spread, difference, shown))
-    about = sentence([_tests(facts, words) if _told(facts) else "", progress(facts, words)])
+                rows.append((words.say(f"study.condition.{condition}"), name, _f1(facts, words, key), spread, difference, shown))
+    about = sentence([_tests(facts, words), _length(facts, words), progress(facts, words)])
     pictures = "\n".join(f"![{name}](../plots/study/{name}.png)" for name in ("differences", "rows", "dose"))
     return f"{about}\n\n{markdown_table(words.header('study'), rows)}\n\n{pictures}"
 
@@ -176,14 +187,14 @@ def _crosscheck(facts: Facts, words: Language) -> str:
 
 def answer(facts: Facts, words: Language) -> str:
     """The bullets below the first table: the study's verdicts where there are some, else this run's intervals and a caveat."""
-    if _told(facts):
+    if told(facts):
         return verdicts(facts, words)
     return "\n".join(part for part in (quality.answer(facts, words), caveat(facts, words)) if part)
 
 
 def given_up(facts: Facts, words: Language) -> str:
     """What the comparison shows: that of the study where there is one, which one seed must not contradict, else this run's."""
-    if _told(facts):
+    if told(facts):
         return words.say("study.given_up")
     return sentence([quality.conclusion(facts, words), quality.mcnemar(facts, words)])
 

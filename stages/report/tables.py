@@ -22,7 +22,7 @@ def headline(facts: Facts, words: Language) -> str:
         )
         label = study.practical_label(facts, words, method)
         rows.append((label, _score(details, words), quality.difference(facts, words, method), *costs))
-        if study.whole(facts):
+        if study.told(facts):
             rows.append((study.row_label(facts, words, method), *study.row(facts, words, method), *["-"] * 4))
     for name, scores in facts.baseline.items():
         rows.append((words.say(f"baseline.name.{name}"), _score(scores, words), *["-"] * 5))

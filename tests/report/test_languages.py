@@ -100,9 +100,7 @@ RUNS = {
     "another record": another_record,
     "on a GPU": on_a_gpu,
     "study finished": lambda facts, own: study_of(facts),
-    "study of the conditions only": lambda facts, own: study_of(
-        facts, complete=False, whole_complete=False, rates_complete=False
-    ),
+    "study of the conditions only": lambda facts, own: study_of(facts, complete=False, rates_complete=False),
     "study begun": lambda facts, own: study_of(facts, **dict.fromkeys(("complete", *(f"{s}_complete" for s in SERIES)), False)),
     "study of other settings": lambda facts, own: study_of(facts, peft_rank=4),
     "LoRA everywhere, parallel adapter": lambda facts, own: own(
