@@ -9,7 +9,7 @@ from transformers import TrainingArguments
 from stages.memory.batching import Batching
 from stages.project.machine import pick_device
 from stages.project.schema import Params
-from stages.training.nodes import timeout_seconds
+from stages.training.nodes import join_others, timeout_seconds
 
 
 def training_arguments(params: Params, batching: Batching, learning_rate: float, scratch: str) -> TrainingArguments:
@@ -21,6 +21,7 @@ def training_arguments(params: Params, batching: Batching, learning_rate: float,
         scratch: a folder that the Trainer requires; it stays empty.
     """
     train = params.train
+    join_others(pick_device())
     arguments = TrainingArguments(
         output_dir=scratch,
         num_train_epochs=train.epochs,

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import NoReturn
 
 import torch
@@ -11,7 +12,7 @@ import torch.distributed as dist
 from accelerate.utils import broadcast_object_list, gather_object
 
 from stages.project.errors import UserError
-from stages.project.processes import is_node_leader, process_count, process_index
+from stages.project.processes import is_launched, is_node_leader, process_count, process_index
 from stages.training.save_point import Saved
 
 TIMEOUT = "TRAIN_TIMEOUT_SECONDS"  # environment variable: how long a process waits for the others; does not change results
@@ -32,6 +33,12 @@ def timeout_seconds() -> int:
     if not received.isdecimal() or not int(received):
         raise UserError(f"environment variable {TIMEOUT}: a whole number of seconds, 1 or more, is needed, received {received!r}")
     return int(received)
+
+
+def join_others(device: torch.device) -> None:
+    """Connect the processes of a training on CPUs with the timeout that the user set: the library passes it on for GPUs only."""
+    if is_launched() and device.type == "cpu" and not dist.is_initialized():
+        dist.init_process_group("gloo", timeout=timedelta(seconds=timeout_seconds()))
 
 
 @contextmanager
