@@ -16,6 +16,8 @@ from stages.project.processes import is_launched, is_node_leader, process_count,
 from stages.training.save_point import Saved
 
 TIMEOUT = "TRAIN_TIMEOUT_SECONDS"  # environment variable: how long a process waits for the others; does not change results
+# What PyTorch's libraries say when a connection breaks; they have no class of their own for it
+OF_A_LOSS = ("gloo", "NCCL", "Application timeout", "Connection closed", "Connection reset", "Timed out waiting")
 # Inputs that may differ between machines: these describe the machine, or how the processes find each other
 OF_A_MACHINE = ("machine ", "environment ", "parameter train.launcher")
 
@@ -54,7 +56,7 @@ def ending_together() -> Iterator[None]:
 
 def is_loss(error: BaseException) -> bool:
     """Whether `error` says that the connection to another process broke or that it did not answer in time."""
-    return isinstance(error, dist.DistError) or "gloo" in str(error) or "NCCL" in str(error)
+    return isinstance(error, dist.DistError) or any(words in str(error) for words in OF_A_LOSS)
 
 
 def _end(error: BaseException) -> NoReturn:
