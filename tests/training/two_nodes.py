@@ -1,6 +1,8 @@
 """Two machines in one: clones with caches of their own, in network namespaces that a virtual cable joins, or on loopback."""
 
+import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -94,9 +96,12 @@ def _ip(*arguments: str) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return listening.getsockname()[1]
+    """A port that is free, below those that Linux hands out by itself: it is to stay free between two trainings."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with socket.socket() as listening, contextlib.suppress(OSError):
+            listening.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port among a hundred")
 
 
 def set_launcher(project: Project, launcher: str) -> None:
