@@ -99,7 +99,7 @@ def _rates(study: Study) -> Iterator[Cell]:
         for condition, rate, seed in product(series.conditions, getattr(series.grid, method), series.seeds):
             group = f"rates_{method}"
             yield Cell(
-                f"{group}-{condition}-{rate}-{seed}", group, "rates", method, condition, seed, series.rows, series.epochs,
+                f"{group}-{condition}-{rate}-{seed}", group, "rates", method, condition, seed, getattr(series.rows, condition), series.epochs,
                 learning_rate=rate,
             )  # fmt: skip
 

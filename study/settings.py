@@ -101,10 +101,15 @@ class Grids(Section):
     head: Grid
 
 
+class RatesRows(Section):
+    none: Count | None
+    both: Count | None
+
+
 class Rates(Section):
     conditions: list[Literal["none", "both"]]
     seeds: Seeds
-    rows: Count
+    rows: RatesRows
     epochs: Count
     grid: Grids
 
