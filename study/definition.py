@@ -98,10 +98,8 @@ def _rates(study: Study) -> Iterator[Cell]:
     for method in METHODS:
         for condition, rate, seed in product(series.conditions, getattr(series.grid, method), series.seeds):
             group = f"rates_{method}"
-            yield Cell(
-                f"{group}-{condition}-{rate}-{seed}", group, "rates", method, condition, seed, getattr(series.rows, condition), series.epochs,
-                learning_rate=rate,
-            )  # fmt: skip
+            name, rows = f"{group}-{condition}-{rate}-{seed}", getattr(series.rows, condition)
+            yield Cell(name, group, "rates", method, condition, seed, rows, series.epochs, learning_rate=rate)
 
 
 def _conditions(study: Study) -> Iterator[Cell]:
