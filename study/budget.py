@@ -4,13 +4,12 @@ import re
 from collections.abc import Iterable
 
 from stages.project.files import read_json
-from stages.project.machine import machine_in_words
 from stages.project.paths import METRICS
 from study.definition import Cell
 from study.settings import Study
-from study.timing import read_seconds
+from study.timing import machine, read_seconds
 
-HEAD_SECONDS = 8.0  # the head alone trains in seconds, once there are features
+FEATURES = 100  # as fast as the encoder predicts, the head predicts from the table of its features so many times faster
 
 
 def texts_in_sets() -> dict[str, int]:
@@ -29,9 +28,9 @@ def seconds_of(cell: Cell, study: Study, sizes: dict[str, int]) -> float:
     """
     budget = study.budget
     rows = cell.epochs * (cell.rows or sizes["train"])
-    predicted = cell.epochs * sizes["validation"] + cell.tested * sizes["test"] + cell.transfer * sizes["transfer"]
+    predicted: float = cell.epochs * sizes["validation"] + cell.tested * sizes["test"] + cell.transfer * sizes["transfer"]
     if cell.method == "head":
-        return budget.start + HEAD_SECONDS
+        predicted /= FEATURES
     plain = 1 / (budget.plain_trainer if cell.plain else getattr(budget.training, cell.method))
     perturbed, share = 1 / getattr(budget.training_awp, cell.method), 0.0
     if cell.condition in ("awp", "both"):
@@ -43,7 +42,7 @@ def seconds_of(cell: Cell, study: Study, sizes: dict[str, int]) -> float:
 
 def correction(cells: Iterable[Cell], study: Study, sizes: dict[str, int]) -> float:
     """Return measured over predicted seconds of the cells timed on this machine; 1 if fewer than three were."""
-    here = {name: seconds for name, (seconds, machine) in read_seconds().items() if machine == machine_in_words()}
+    here = {name: seconds for name, (seconds, where) in read_seconds().items() if where == machine()}
     timed = [cell for cell in cells if cell.name in here]
     if len(timed) < 3:
         return 1.0

@@ -9,10 +9,14 @@ import hashlib
 import os
 import sys
 
-# one thread, and before any library reads it; a number of our own would be one more thing on which bytes depend
-os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM"), "1") | {"HF_HUB_OFFLINE": "1"})
-
+from stages.project.environment import recorded_environment
 from stages.project.running import loading, report_errors
+
+# One thread, and before any library reads it; a number of our own would be one more thing on which bytes depend. So would be
+# variables that decide how sums are rounded.
+for variable in recorded_environment():
+    os.environ.pop(variable.removeprefix("environment "))
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM"), "1") | {"HF_HUB_OFFLINE": "1"})
 
 with loading():
     import contextlib
@@ -54,6 +58,7 @@ with loading():
     from study.definition import Cell, find_cell, params_of
     from study.head import NAME as HEAD
     from study.head import HeadOnly, as_row_numbers, compute_features, kept_features
+    from study.inputs import require_current
     from study.paths import CELLS, FEATURES, LOCKS
     from study.plain import train_plainly
     from study.rates_file import learning_rate_of
@@ -68,6 +73,7 @@ def main(name: str) -> None:
     study = load_study()
     cell = find_cell(study, name)
     torch.set_num_threads(1)
+    require_current(cell.method, study)
     with only_one(name):
         params = params_of(cell, study, learning_rate_of(cell))
         row = result(cell, params, study.settings.seed)
@@ -129,8 +135,7 @@ def _train(
     method: Method, cell: Cell, params: Params, labels: list[str], tokenizer: PreTrainedTokenizerBase, texts: Texts
 ) -> tuple[torch.nn.Module, dict[str, Any]]:
     """Train as the pipeline does; return the model of the best epoch and what the training says."""
-    first = texts.validation.select(range(min(16, len(texts.validation)))).to_list()
-    watch = CosineWatch(params.awp, make_collator(tokenizer)(first)) if params.awp.enabled else None
+    watch = CosineWatch(params.awp, make_collator(tokenizer)(some_of(texts.validation))) if params.awp.enabled else None
     callbacks = [watch] if watch else []
     run = fit(method, params, labels, tokenizer, texts.train, validation=texts.validation, callbacks=callbacks)
     best = run.history.rows[run.stopping.best_epoch - 1]
@@ -143,6 +148,11 @@ def _train(
         "gradient_cosine": _rounded(watch.mean() if watch else None),
         "awp_relative_step_mean": None if log is None else round(log.ratio_mean, 9),
     }
+
+
+def some_of(rows: Dataset, number: int = 16) -> list[dict]:
+    """Return `number` of `rows`, or all if there are fewer, spread evenly: the first ones can all be of one class."""
+    return rows.select(np.linspace(0, len(rows) - 1, min(number, len(rows))).round().astype(int)).to_list()
 
 
 def _train_plainly(

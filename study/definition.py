@@ -1,7 +1,7 @@
 """The cells of the study: what each trains, in the order in which they run."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -65,7 +65,11 @@ class Cell:
 
 
 def cells_of(study: Study) -> dict[str, Cell]:
-    """Return all cells by name: first those that choose the learning rates, which the others need."""
+    """Return all cells by name in the order in which they run, the most valuable first.
+
+    First those that choose the learning rates, which the others need; then the main table without regularizers and with both,
+    seed by seed over all methods, so that a study that is cut off has whole seeds; then what supports it.
+    """
     return {cell.name: cell for cell in _all_cells(study)}
 
 
@@ -85,12 +89,21 @@ def find_cell(study: Study, name: str) -> Cell:
 
 
 def _all_cells(study: Study) -> Iterator[Cell]:
+    asked = study.conditions.conditions
+    own_rate = [condition for condition in asked if RATE_OF[condition] == condition]
     yield from _rates(study)
-    yield from _conditions(study)
-    yield from _splits(study)
-    yield from _rows(study)
+    yield from _conditions(study, own_rate)
+    yield from _trainer(study)
+    yield from _conditions(study, [condition for condition in asked if condition not in own_rate])
     yield from _dose(study)
+    yield from _rows(study)
     yield from _targets(study)
+    yield from _splits(study)
+
+
+def _epochs(study: Study, method: str, epochs: int) -> int:
+    """The epochs of a cell whose series has `epochs`: the head alone, which learns 770 numbers, needs more to converge."""
+    return epochs * (study.head.epochs_factor if method == "head" else 1)
 
 
 def _rates(study: Study) -> Iterator[Cell]:
@@ -98,22 +111,30 @@ def _rates(study: Study) -> Iterator[Cell]:
     for method in METHODS:
         for condition, rate, seed in product(series.conditions, getattr(series.grid, method), series.seeds):
             group = f"rates_{method}"
-            name, rows = f"{group}-{condition}-{rate}-{seed}", getattr(series.rows, condition)
-            yield Cell(name, group, "rates", method, condition, seed, rows, series.epochs, learning_rate=rate)
+            name, size = (
+                f"{group}-{condition}-{rate}-{seed}",
+                (getattr(series.rows, condition), _epochs(study, method, series.epochs)),
+            )
+            yield Cell(name, group, "rates", method, condition, seed, *size, learning_rate=rate)
 
 
-def _conditions(study: Study) -> Iterator[Cell]:
-    series, size = study.conditions, (study.conditions.rows, study.conditions.epochs)
-    for method, condition, seed in product(series.methods, series.conditions, series.seeds):
+def _conditions(study: Study, conditions: Iterable[str]) -> Iterator[Cell]:
+    series = study.conditions
+    for seed, condition, method in product(series.seeds, conditions, series.methods):
         name, transfer = f"conditions-{method}-{condition}-{seed}", condition in series.transfer
+        size = series.rows, _epochs(study, method, series.epochs)
         yield Cell(name, "conditions", "conditions", method, condition, seed, *size, tested=True, transfer=transfer)
+
+
+def _trainer(study: Study) -> Iterator[Cell]:
+    size = study.conditions.rows, study.conditions.epochs
     for seed in study.trainer.seeds:
         yield Cell(f"trainer-{seed}", "trainer", "crosscheck", "full", "none", seed, *size, tested=True, plain=True)
 
 
 def _splits(study: Study) -> Iterator[Cell]:
     series = study.splits
-    for method, condition, split_seed in product(series.methods, series.conditions, series.split_seeds):
+    for split_seed, condition, method in product(series.split_seeds, series.conditions, series.methods):
         yield Cell(
             f"splits-{method}-{condition}-{split_seed}", "splits", "splits", method, condition, series.seed, series.rows,
             series.epochs, split_seed, tested=True, transfer=series.transfer,
@@ -122,29 +143,30 @@ def _splits(study: Study) -> Iterator[Cell]:
 
 def _rows(study: Study) -> Iterator[Cell]:
     series, batch_size = study.rows, study.settings.train["batch_size"]
-    for method, rows, seed in product(series.methods, series.sizes, series.seeds):
+    for seed, rows, method in product(series.seeds, series.sizes, series.methods):
         epochs = max(series.epochs, math.ceil(series.least_steps / max(rows // batch_size, 1)))
+        epochs = _epochs(study, method, epochs)
         name = f"rows-{method}-{rows}-{seed}"
         yield Cell(name, "rows", "rows", method, "none", seed, rows, epochs, tested=True, transfer=series.transfer)
 
 
 def _dose(study: Study) -> Iterator[Cell]:
     series, size = study.dose, (study.dose.rows, study.dose.epochs)
-    for method, seed in product(series.methods, series.seeds):
-        # without a dose, at the same rate as with one
-        yield Cell(f"dose_without-{method}-{seed}", "dose_without", "dose", method, "none", seed, *size, rate_condition="awp")
-    for target, methods in (("trainable", series.methods), ("all", series.peft_methods)):
-        for method, epsilon, seed in product(methods, series.epsilons, series.seeds):
-            group, moved = f"dose_{target}", {"epsilon": epsilon, "target": target}
-            yield Cell(f"{group}-{method}-{epsilon}-{seed}", group, "dose", method, "awp", seed, *size, awp=moved)
-    for variant, seed in product(series.variants, series.seeds):
-        moved = {"box": series.box} if variant == "box" else {"embeddings": variant}
-        yield Cell(f"dose_variant-{variant}-{seed}", "dose_variant", "dose", "full", "awp", seed, *size, awp=moved)
+    for seed in series.seeds:
+        for method in series.methods:  # without a dose, at the same rate as with one
+            yield Cell(f"dose_without-{method}-{seed}", "dose_without", "dose", method, "none", seed, *size, rate_condition="awp")
+        for target, methods in (("trainable", series.methods), ("all", series.peft_methods)):
+            for epsilon, method in product(series.epsilons, methods):
+                group, moved = f"dose_{target}", {"epsilon": epsilon, "target": target}
+                yield Cell(f"{group}-{method}-{epsilon}-{seed}", group, "dose", method, "awp", seed, *size, awp=moved)
+        for variant in series.variants:
+            moved = {"box": series.box} if variant == "box" else {"embeddings": variant}
+            yield Cell(f"dose_variant-{variant}-{seed}", "dose_variant", "dose", "full", "awp", seed, *size, awp=moved)
 
 
 def _targets(study: Study) -> Iterator[Cell]:
     series = study.targets
-    for target, factor, seed in product(series.targets, series.factors, series.seeds):
+    for seed, factor, target in product(series.seeds, series.factors, series.targets):
         rank = getattr(series.ranks, target)
         yield Cell(
             f"targets-{target}-{factor}-{seed}", "targets", "targets", "lora", "none", seed, series.rows, series.epochs,

@@ -3,15 +3,20 @@
 Writes metrics/study/inputs/METHOD.json: a hash for everything on which the cells of a method depend, apart from their own
 parameters. DVC compares these files, so a change of any of it makes the cells of that method stale.
 
- - code: the files that dvc.yaml names for the training of the method, and those of the study that its cells read. Comments,
-   docstrings and blank lines do not count: they change no number, and the study takes hours;
+ - code: the files that dvc.yaml names for the training of the method, and those of the study that its cells read, but not those
+   in NEUTRAL. Comments, docstrings and blank lines do not count: they change no number, and the study takes hours;
  - data and encoder: as dvc.lock names them, so that they need not be there where all cells are finished;
+ - packages: the versions that requirements.txt pins of those that compute, whatever else is installed;
  - settings: those of study/params.yaml that the method reads.
+
+Machine and environment are not in it: finished cells stay finished on any machine, and a cell's process starts without the
+variables that decide how sums are rounded (study/state.py).
 """
 
 import ast
 import hashlib
 import io
+import re
 import tokenize
 from pathlib import Path
 from typing import Any
@@ -24,6 +29,7 @@ from stages.project.parameters import leaf_values
 from stages.project.paths import BASE_MODEL, PROCESSED
 from stages.project.pipeline import parameter_keys, stage_definitions
 from stages.project.running import report_errors
+from stages.project.schema import METHODS as TRAINED
 from study.definition import METHODS
 from study.paths import INPUTS
 from study.settings import Study, load_study
@@ -37,6 +43,23 @@ CODE = (
     "stages/prepare/splitting.py",
     *(f"study/{name}.py" for name in ("cell", "cosine", "definition", "head", "plain", "rates_file", "texts")),
 )
+# What a training imports and no number of a cell depends on: how a stage runs, is recorded and resumed, what parameters may be
+# (their values are compared), how memory is predicted. A test looks at what a training calls of these.
+NEUTRAL = frozenset((
+    *(f"stages/train_{name}.py" for name in TRAINED),
+    *(f"stages/project/{name}.py" for name in (
+        "durations", "errors", "files", "git", "inactive", "packages", "parameters", "paths", "pipeline", "provenance",
+        "revision", "running", "schema",
+    )),
+    *(f"stages/training/{name}.py" for name in (
+        "agent", "arithmetic", "divergence", "launch", "nodes", "results", "resumption", "save_point",
+    )),
+    *(f"stages/memory/{name}.py" for name in ("inputs", "predict", "tracker")),
+    *(f"stages/classifier/{name}.py" for name in ("confusions", "saving")),
+))  # fmt: skip
+REQUIREMENTS = Path("requirements.txt")
+PACKAGES = ("accelerate", "datasets", "numpy", "peft", "pyarrow", "safetensors", "scikit-learn", "scipy", "tokenizers", "torch",
+            "transformers")  # fmt: skip
 ALWAYS = ("seed", "data.", "evaluate.")  # settings that every method's cells read
 
 
@@ -59,16 +82,53 @@ def inputs_of(method: str, study: Study) -> dict[str, dict[str, Any]]:
     """
     # the head alone is trained by what all trainings share, which is what full fine-tuning reads
     stage = stage_definitions()[f"train_{'full' if method == 'head' else method}"]
-    code = sorted(
-        {file for dep in (*stage["deps"], *CODE) if not dep.startswith(("data/", "models/")) for file in _files(Path(dep))}
-    )
+    deps = [dep for dep in (*stage["deps"], *CODE) if not dep.startswith(("data/", "models/"))]
+    code = sorted({file for dep in deps for file in _files(Path(dep)) if file.as_posix() not in NEUTRAL})
     named = set(parameter_keys(stage["params"]))
     settings = leaf_values(study.settings.model_dump())
+    settings = {key: value for key, value in settings.items() if key in named or key.startswith(ALWAYS)}
     return {
-        "code": {file.as_posix(): code_hash(file) for file in code},
+        "code": {file.as_posix(): code_hash(file) for file in code if has_code(file)},
         "data": data_hashes(),
-        "settings": {key: value for key, value in settings.items() if key in named or key.startswith(ALWAYS)},
+        "packages": pinned_versions(),
+        "settings": settings | ({"head.epochs_factor": study.head.epochs_factor} if method == "head" else {}),
     }
+
+
+def require_current(method: str, study: Study) -> None:
+    """Check that the file of `method` says what is there now: its hash is what DVC will record for the cell that starts.
+
+    Raises:
+        UserError: something was changed since; the message names what.
+    """
+    path, now = INPUTS / f"{method}.json", inputs_of(method, study)
+    try:
+        then = read_json(path)
+    except (OSError, ValueError):
+        then = {}
+    changed = [
+        name
+        for kind in now
+        for name in sorted({*now[kind], *then.get(kind, {})})
+        if now[kind].get(name) != then.get(kind, {}).get(name)
+    ]
+    if changed:
+        raise UserError(
+            f"{path}: {', '.join(changed[:4])}{' ...' if changed[4:] else ''} changed since it was written; the cell was not "
+            "trained, as it would be recorded with what was there before; `make study` brings the file up to date, or put it back"
+        )
+
+
+def pinned_versions() -> dict[str, str]:
+    """Return the versions that requirements.txt pins of the packages that compute.
+
+    Raises:
+        UserError: one is not pinned there.
+    """
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)", REQUIREMENTS.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    if lost := [name for name in PACKAGES if name not in pins]:
+        raise UserError(f"{REQUIREMENTS}: does not pin {', '.join(lost)}, with which the cells compute; add NAME==VERSION")
+    return {name: pins[name] for name in PACKAGES}
 
 
 def _files(path: Path) -> list[Path]:
@@ -82,6 +142,11 @@ def code_hash(path: Path) -> str:
         if path.suffix == ".py"
         else content_hash(path)
     )
+
+
+def has_code(path: Path) -> bool:
+    """Whether a file has more than words, as an `__init__` that only holds a docstring has not."""
+    return path.suffix != ".py" or bool(bare(path.read_text(encoding="utf-8")))
 
 
 def bare(source: str) -> str:

@@ -1,8 +1,10 @@
 """python -m study.run [NAME ...] [--jobs N]
 
 Runs the cells that are missing (`make study`), or the named ones if they are, as many at once as there are cores: a cell has one
-thread. The learning rates come first; the other cells take the chosen ones. Stop it whenever you like, with Ctrl-C or harder:
-finished cells stay, the others start again next time. At the end metrics/study/cells.csv has a row for every finished cell.
+thread. The learning rates come first; the other cells take the chosen ones. If the best rate is at the edge of its grid, the grid
+in study/params.yaml is extended by a factor of 2 and the new rates are tried; what still has no rate then, or failed, is told and
+left out, and the other cells run. Stop it whenever you like, with Ctrl-C or harder: finished cells stay, the others start again
+next time. At the end metrics/study/cells.csv has a row for every finished cell.
 """
 
 import argparse
@@ -20,12 +22,14 @@ from stages.project.files import read_json
 from stages.project.running import only_stage, report_errors
 from study import budget, collect, inputs, rates, state
 from study.definition import Cell, cells_of, find_cell
-from study.paths import CELLS, LOGS, RATES
-from study.settings import Study, load_study
+from study.paths import CELLS, LOGS
+from study.rates_file import learning_rate_of
+from study.settings import PARAMS, Study, load_study
 
 POLL = 0.2  # seconds between looks at the running cells
 PATIENCE = 10  # seconds in which a cell that is to end must have ended
 LAST_LINES = 12  # of the log of a cell that failed
+EXTENSIONS = 3  # of a grid, in one run
 
 
 def main() -> None:
@@ -45,7 +49,7 @@ def run(study: Study, wanted: list[Cell], jobs: int) -> None:
     """Run those of `wanted` that are not finished, the learning rates first.
 
     Raises:
-        UserError: a cell failed, or a learning rate lies at the edge of its grid.
+        UserError: at the end, if a cell failed or some cells have no learning rate.
     """
     if not missing(wanted):
         print(f"all {len(wanted)} cells are finished: nothing to run")
@@ -58,19 +62,44 @@ def run(study: Study, wanted: list[Cell], jobs: int) -> None:
             untried = [cell for cell in left if cell.series == "rates"]
             later = [cell for cell in wanted if cell.series != "rates"]
             first, others = [cell for cell in wanted if cell in untried], [cell for cell in later if cell in left]
-            Runner(study, first, jobs, after=others).run()
-            if later and len(first) == len(untried) and rates_changed():
+            faults = Runner(study, first, jobs, after=others).run()
+            if later and len(first) == len(untried):
+                faults += choose_rates(study, jobs, after=others)
                 others = missing(later)
-            Runner(study, others, jobs).run()
+                if without := [cell.name for cell in others if not has_rate(cell)]:
+                    faults.append(f"{len(without)} cell(s) left out, which have no learning rate: {in_short(without)}")
+                others = [cell for cell in others if cell.name not in without]
+            faults += Runner(study, others, jobs).run()
         finally:
             collect.main()
+    if faults:
+        raise UserError("\n  ".join(["the study is not complete", *faults]))
 
 
-def rates_changed() -> bool:
-    """Choose the learning rates, and return whether they are others than before."""
-    before = RATES.read_bytes() if RATES.is_file() else None
-    rates.main()
-    return RATES.read_bytes() != before
+def choose_rates(study: Study, jobs: int, after: list[Cell]) -> list[str]:
+    """Choose the learning rates, try more of them where the best is at the edge of its grid, and return what went wrong."""
+    for _ in range(EXTENSIONS):
+        edges = rates.edges_of(study)
+        if not edges or not rates.extend(edges):
+            break
+        print("\n".join([f"{PARAMS}: the best learning rate must be inside the grid; added:", *map(str, edges)]), flush=True)
+        study = load_study()
+        more = [cell for cell in missing(cells_of(study).values()) if cell.series == "rates"]
+        if failed := Runner(study, more, jobs, after=after).run():
+            return failed + rates.main()
+    return rates.main()
+
+
+def has_rate(cell: Cell) -> bool:
+    """Whether the learning rate of a cell is known."""
+    try:
+        return learning_rate_of(cell) > 0
+    except UserError:
+        return False
+
+
+def in_short(names: list[str]) -> str:
+    return ", ".join([*names[:4], *(["..."] if len(names) > 4 else [])])
 
 
 def missing(cells: Iterable[Cell]) -> list[Cell]:
@@ -105,12 +134,8 @@ class Runner:
         self.seconds = {cell.name: factor * budget.seconds_of(cell, study, sizes) for cell in (*cells, *after)}
         self.after = [cell.name for cell in after]
 
-    def run(self) -> None:
-        """Run all; a cell that fails does not stop the others.
-
-        Raises:
-            UserError: at the end, if some failed.
-        """
+    def run(self) -> list[str]:
+        """Run all, and return which failed, in words: a cell that fails does not stop the others."""
         with noted_interrupts() as interrupted:
             while self.waiting or self.running:
                 while self.waiting and len(self.running) < self.jobs and not interrupted:
@@ -124,8 +149,7 @@ class Runner:
                 if interrupted:
                     self.stop()
                     raise KeyboardInterrupt
-        if self.failed:
-            raise UserError(f"{len(self.failed)} cell(s) failed: {', '.join(self.failed)}; their output is in {LOGS}")
+        return [f"{len(self.failed)} cell(s) failed: {in_short(self.failed)}; their output is in {LOGS}"] if self.failed else []
 
     def ended(self, cell: Cell, status: int) -> None:
         """Print how a cell ended, and what is left."""

@@ -140,6 +140,10 @@ class Targets(Section):
     epochs: Count
 
 
+class Head(Section):
+    epochs_factor: Count
+
+
 class TrainerCheck(Section):
     seeds: Seeds
 
@@ -154,6 +158,7 @@ class Speeds(Section):
     full: Positive
     lora: Positive
     adapter: Positive
+    head: Positive
 
 
 class Budget(Section):
@@ -177,6 +182,7 @@ class Study(Section):
     rates: Rates
     dose: Dose
     targets: Targets
+    head: Head
     trainer: TrainerCheck
     study: Conclusions
     budget: Budget

@@ -5,11 +5,18 @@ import os
 import subprocess
 from pathlib import Path
 
+from stages.project.environment import recorded_environment
 from stages.project.errors import UserError
 
 FOLDER = Path("study")
 DVC = ("dvc", "--cd", str(FOLDER))
 QUIET = {"DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def environment() -> dict[str, str]:
+    """The environment of a cell's process: without variables that decide how sums are rounded, on which bytes would depend."""
+    rounding = {name.removeprefix("environment ") for name in recorded_environment()}
+    return {name: value for name, value in os.environ.items() if name not in rounding} | QUIET
 
 
 def unfinished_stages() -> set[str]:
@@ -40,6 +47,6 @@ def start_stage(stage: str, log: Path) -> subprocess.Popen:
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env=os.environ | QUIET,
+            env=environment(),
             start_new_session=True,
         )

@@ -1,8 +1,9 @@
 """python -m study.summarize
 
 Says what the finished cells of the study show: writes metrics/study/summary.json, plots/study/*.png and their tables *.csv, and
-prints the main table. It works on an unfinished study too: a series of which cells are missing is drawn as far as it goes and
-nothing is concluded from it. It is the last stage of study/dvc.yaml.
+prints the main table. It works on an unfinished study too: methods are compared where all seeds of both are there, a smaller
+series where all its cells are; the figures are drawn as far as it goes and say what is missing. It is the last stage of
+study/dvc.yaml.
 """
 
 from stages.project.running import loading, report_errors
@@ -21,7 +22,7 @@ with loading():
     from study.analysis import conclusions
     from study.analysis.bootstrap import Estimate
     from study.analysis.cells import SERIES, Cells, read_cells
-    from study.analysis.conclusions import CONDITIONS, ORDER, REFERENCE, Rules
+    from study.analysis.conclusions import CONDITIONS, ORDER, REFERENCE, TESTED, Rules
     from study.analysis.figures import LABELS, differences_figure, dose_figure, rows_figure
     from study.analysis.tables import differences_table, dose_table, rows_table, variants_table
     from study.definition import cells_of
@@ -50,7 +51,7 @@ def made_with(study: Study) -> dict[str, Any]:
 
 
 def summarize(cells: Cells, labels: np.ndarray, num_classes: int, rules: Rules) -> dict[str, Any]:
-    """Return everything that metrics/study/summary.json holds; keys of a series that is not complete are left out.
+    """Return everything that metrics/study/summary.json holds; keys of what is not finished are left out.
 
     `cells_*` and `{series}_complete` count; `{condition}_{method}_f1` and `..._minus_full` are means over seeds, with `_sd`
     between seeds and the interval `_low`, `_high`; `..._p_difference`, `..._p_equivalence` (both corrected) and `..._verdict`
@@ -77,23 +78,31 @@ def summarize(cells: Cells, labels: np.ndarray, num_classes: int, rules: Rules) 
         found, differences = conclusions.quality(prefix, conclusions.compare(cells, rows, labels, num_classes, rules), rules)
         values |= found
         tested |= differences if not prefix.startswith("rows_") else {}
-    values |= conclusions.verdicts(tested, rules) if tested else {}
-    if cells.complete("conditions"):
-        values |= {f"conditions_{key}": int(cells.of("conditions")[key].iloc[0]) for key in ("rows", "epochs")}
+    compared = tuple(f"conditions-{method}-" for method in TESTED)
+    pairs = {cell.rpartition("-")[0] for cell in cells.expected if cell.startswith(compared)}
+    values |= conclusions.verdicts(tested, rules, 2 * len(pairs)) if tested else {}
+    main = cells.of("conditions")
+    if len(main := main[main["method"] != "head"]):
+        values |= {f"conditions_{key}": int(main[key].iloc[0]) for key in ("rows", "epochs")}
     values |= _of_other_series(cells, rules)
     return values
 
 
 def _compared_settings(cells: Cells) -> dict[str, pd.DataFrame]:
-    """Return the rows of the table of cells that are compared with each other, by prefix of their keys."""
+    """Return the rows of the table of cells that are compared with each other, by prefix of their keys.
+
+    Of a setting those methods are in it of which all seeds are finished.
+    """
+    kinds = {"conditions": [(condition, condition) for condition in CONDITIONS]}
+    sizes = sorted({int(cell.split("-")[2]) for cell, of in cells.expected.items() if of == "rows"})
+    kinds["rows"] = [(f"rows_{size}", str(size)) for size in sizes]
     settings: dict[str, pd.DataFrame] = {}
-    if cells.complete("conditions"):
-        rows = cells.of("conditions")
-        found = [condition for condition in CONDITIONS if condition in set(rows["condition"])]
-        settings |= {condition: rows[rows["condition"] == condition] for condition in found}
-    if cells.complete("rows"):
-        rows = cells.of("rows")
-        settings |= {f"rows_{size}": rows[rows["rows"] == size] for size in sorted(set(rows["rows"]))}
+    for series, places in kinds.items():
+        rows = cells.of(series)
+        for prefix, place in places:
+            names = [f"{series}-{method}-{place}" for method in ORDER if cells.settled(f"{series}-{method}-{place}")]
+            if names:
+                settings[prefix] = rows[rows["cell"].map(lambda cell: cell.rpartition("-")[0]).isin(names)]
     return settings
 
 
@@ -109,7 +118,7 @@ def _of_other_series(cells: Cells, rules: Rules) -> dict[str, Any]:
         values |= conclusions.dose(dose_table(cells.of("dose"), rules.confidence))
         for kind, ends in variants_table(cells.of("dose"), rules.confidence).items():
             values |= conclusions.known(f"dose_full_{kind}_validation_f1", *ends)
-    if cells.complete("crosscheck") and cells.complete("conditions"):
+    if cells.complete("crosscheck") and cells.settled(f"conditions-{REFERENCE}-none"):
         rows = cells.of("conditions")
         ours = rows[(rows["method"] == REFERENCE) & (rows["condition"] == "none")]
         plain = cells.of("crosscheck")
@@ -151,7 +160,9 @@ def text_of(summary: dict[str, Any]) -> str:
                 rows.append([f"{setting}, {LABELS[method]}", *_cells(summary, f"{key}_f1"), *_difference(summary, key)])
     if len(rows) == 1:
         return f"{first}\nNothing is concluded yet."
-    tests = f"{summary.get('tests_made', 0)} tests, corrected together (Holm); equivalent: within {summary['margin']:g}"
+    made, planned = summary.get("tests_made", 0), summary.get("tests_planned", 0)
+    count = f"{planned} tests" if made == planned else f"{made} of {planned} tests so far"
+    tests = f"{count}, corrected together (Holm); equivalent: within {summary['margin']:g}"
     return f"{first}\n{aligned(rows)}\n{tests}"
 
 

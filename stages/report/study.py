@@ -28,8 +28,9 @@ def state(facts: Facts) -> str:
 
 
 def told(facts: Facts) -> bool:
-    """Whether the study's main table is there, for this run's data: every method under every condition with several seeds."""
-    return state(facts) in ("unfinished", "finished") and bool(facts.study and facts.study["conditions_complete"])
+    """Whether the study compares all methods without regularizers, with all its seeds, for this run's data."""
+    compared = bool(facts.study) and all(f"none_{method}_verdict" in _summary(facts) for method in PEFT)
+    return compared and state(facts) in ("unfinished", "finished")
 
 
 def practical_label(facts: Facts, words: Language, method: str) -> str:
@@ -65,7 +66,8 @@ def verdicts(facts: Facts, words: Language) -> str:
         return ""
     bullets = []
     for method in PEFT:
-        said = "; ".join(_verdict(facts, words, condition, method) for condition in ("none", "both"))
+        conditions = [condition for condition in ("none", "both") if f"{condition}_{method}_verdict" in _summary(facts)]
+        said = "; ".join(_verdict(facts, words, condition, method) for condition in conditions)
         bullets.append(f"- {begin(words.say('study.verdict', the=words.the(method), said=said))}")
     return "\n".join([*bullets, f"- {sentence([_tests(facts, words), _length(facts, words)])}"])
 
@@ -85,7 +87,7 @@ def _length(facts: Facts, words: Language) -> str:
     summary, params = _summary(facts), facts.params
     epochs = {"study_epochs": summary["conditions_epochs"], "epochs": params.train.epochs}
     said = [words.say("study.length", rows=f"{summary['conditions_rows']:,}", **epochs)]
-    if params.awp.enabled and params.mixout.enabled:
+    if params.awp.enabled and params.mixout.enabled and "both_full_f1" in summary:
         there, here = summary["both_full_f1"], facts.quality["full"]["f1"]
         late = there < min(here, summary["none_full_f1_low"]) and epochs["study_epochs"] < epochs["epochs"]
         kind = "late" if late else "beside"
@@ -95,7 +97,9 @@ def _length(facts: Facts, words: Language) -> str:
 
 def _tests(facts: Facts, words: Language) -> str:
     summary = _summary(facts)
-    values = {"count": summary["tests_made"], "margin": f"{summary['margin']:g}", "seeds": summary["none_full_seeds"]}
+    made, planned = summary["tests_made"], summary["tests_planned"]
+    count = words.say("study.count" if made == planned else "study.so_far", made=made, planned=planned)
+    values = {"count": count, "margin": f"{summary['margin']:g}", "seeds": summary["none_full_seeds"]}
     return words.say("study.tests", percent=f"{100 * summary['confidence']:g}", **values)
 
 
@@ -123,7 +127,7 @@ def table(facts: Facts, words: Language) -> str:
             if f"{key}_f1" in summary:
                 word = summary.get(f"{key}_verdict")
                 shown = words.say(f"study.word.{word.replace(' ', '_')}") if word else "-"
-                difference = "-" if method == "full" else _difference(facts, words, key)
+                difference = _difference(facts, words, key) if f"{key}_minus_full" in summary else "-"
                 name = words.say("study.head") if method == "head" else words.label(method)
                 spread = f"{summary[f'{key}_f1_sd']:.4f}"
                 rows.append((words.say(f"study.condition.{condition}"), name, _f1(facts, words, key), spread, difference, shown))

@@ -35,9 +35,14 @@ class Cells:
         return len(planned & set(self.table["cell"])), len(planned)
 
     def complete(self, series: str) -> bool:
-        """Whether `series` has cells and all are finished: only then anything is concluded from it."""
+        """Whether `series` has cells and all are finished."""
         finished, planned = self.count(series)
         return 0 < finished == planned
+
+    def settled(self, setting: str) -> bool:
+        """Whether all cells whose names are `setting` and a seed are finished, and there are such cells."""
+        planned = {cell for cell in self.expected if cell.rpartition("-")[0] == setting}
+        return bool(planned) and planned <= set(self.table["cell"])
 
     def of(self, *series: str) -> pd.DataFrame:
         """Return the finished cells of `series` in the order of their names."""

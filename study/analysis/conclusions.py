@@ -89,12 +89,12 @@ def rounded(value: float) -> float:
     return round(float(value), 6) + 0.0
 
 
-def verdicts(tested: Mapping[str, Estimate], rules: Rules) -> dict[str, Any]:
-    """Return both corrected p values and the word of every tested difference, and how many tests were made."""
+def verdicts(tested: Mapping[str, Estimate], rules: Rules, planned: int) -> dict[str, Any]:
+    """Return both corrected p values and the word of every tested difference, how many tests were made, and are planned."""
     raw = [difference_p(e) for e in tested.values()] + [equivalence_p(e, rules.margin) for e in tested.values()]
-    corrected = holm(raw)
+    corrected = holm(raw, planned)
     different, equivalent = corrected[: len(tested)], corrected[len(tested) :]
-    values: dict[str, Any] = {"tests_made": len(raw)}
+    values: dict[str, Any] = {"tests_made": len(raw), "tests_planned": planned}
     for (key, e), p_difference, p_equivalence in zip(tested.items(), different, equivalent, strict=True):
         values |= {
             f"{key}_p_difference": float(f"{p_difference:.4g}"),

@@ -30,15 +30,19 @@ def equivalence_p(estimate: Estimate, margin: float) -> float:
     return float(max(above, below))
 
 
-def holm(p: Sequence[float]) -> list[float]:
+def holm(p: Sequence[float], planned: int | None = None) -> list[float]:
     """Return p values corrected for their number (Holm, Scandinavian Journal of Statistics 6, 1979).
 
     The i-th smallest of n is multiplied by n - i + 1, is at least as large as the one before, and at most 1. Whatever is below
     a level then keeps the probability of any false discovery below it, however the tests depend on each other.
+
+    Args:
+        planned: n, if more tests are planned than are made yet. Those to come then count as if their p were 1; whatever it will
+            be, no value returned here gets larger by it, so that what is concluded before the end is not taken back.
     """
     values = np.asarray(p, dtype=float)
     order = np.argsort(values, kind="stable")
-    scaled = values[order] * np.arange(len(values), 0, -1)
+    scaled = values[order] * (max(planned or 0, len(values)) - np.arange(len(values)))
     corrected = np.empty(len(values))
     corrected[order] = np.minimum(np.maximum.accumulate(scaled), 1)
     return corrected.tolist()

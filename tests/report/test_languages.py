@@ -11,7 +11,7 @@ from stages.presentation.titles import METHOD_LABELS
 from stages.report.language import LANGUAGES, Language, sentences
 from stages.report.stage import TEMPLATES, render
 from tests.report.conftest import latency, plan, unlearned
-from tests.report.test_study import SERIES, summary
+from tests.report.test_study import SERIES, summary, without
 
 THREE_PAGES = 150
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]\d+)?")
@@ -82,6 +82,15 @@ def study_of(facts, **changes):
     return replace(facts, plan=PUBLISHED, study=summary(facts) | changes)
 
 
+def begun(facts, own):
+    return study_of(facts, **dict.fromkeys(("complete", *(f"{s}_complete" for s in SERIES)), False))
+
+
+def one_condition(facts, own):
+    facts = begun(facts, own)
+    return replace(facts, study=without(facts.study, "mixout_", "awp_", "both_") | {"tests_made": 4})
+
+
 PUBLISHED = plan(("this encoder", "DistilBERT", "BERT-base", "RoBERTa-large"))
 RUNS = {
     "embedded": lambda facts, own: replace(facts, plan=PUBLISHED),
@@ -101,7 +110,8 @@ RUNS = {
     "on a GPU": on_a_gpu,
     "study finished": lambda facts, own: study_of(facts),
     "study of the conditions only": lambda facts, own: study_of(facts, complete=False, rates_complete=False),
-    "study begun": lambda facts, own: study_of(facts, **dict.fromkeys(("complete", *(f"{s}_complete" for s in SERIES)), False)),
+    "study begun": begun,
+    "study of one condition": one_condition,
     "study of other settings": lambda facts, own: study_of(facts, peft_rank=4),
     "LoRA everywhere, parallel adapter": lambda facts, own: own(
         "a", "b", peft={"target": "all", "use_rslora": True, "init": "pissa", "adapter": "parallel"}

@@ -1,17 +1,26 @@
 """On what the cells depend."""
 
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from stages.project.errors import UserError
-from study.definition import METHODS
-from study.inputs import CODE, bare, code_hash, inputs_of
+from stages.project.packages import _imported
+from study.cell import result
+from study.definition import METHODS, find_cell, params_of
+from study.inputs import CODE, INPUTS, NEUTRAL, PACKAGES, bare, code_hash, inputs_of, require_current
+from study.inputs import main as write_inputs
 from study.settings import load_study
+from study.state import environment
 from tests import imports
 from tests.imports import ROOT
+from tests.training.tiny import prepare, write_split
 
-NOT_COMPARED = {"study/paths.py", "study/settings.py", "study/timing.py"}  # see CODE
+NOT_COMPARED = {"study/inputs.py", "study/paths.py", "study/settings.py", "study/timing.py"}  # see CODE
 
 
 @pytest.fixture
@@ -19,7 +28,7 @@ def checkout(tmp_path, monkeypatch):
     """The code, without data."""
     for name in ("stages", "peft_extras", "study"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", ".dvc"))
-    for name in ("dvc.yaml", "dvc.lock", "params.yaml"):
+    for name in ("dvc.yaml", "dvc.lock", "params.yaml", "requirements.txt"):
         shutil.copy(ROOT / name, tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -45,8 +54,39 @@ def test_all_code_that_a_cell_imports_is_compared(monkeypatch):
     monkeypatch.chdir(ROOT)
     imported = imports.import_closure("study.cell")
     compared = set().union(*(inputs_of(method, load_study())["code"] for method in METHODS))
-    assert imported - compared == NOT_COMPARED
-    assert set(CODE) <= imported
+    assert imported - compared - NEUTRAL == NOT_COMPARED and not compared & NEUTRAL
+    assert set(CODE) <= imported and compared <= imported
+
+
+def test_a_cell_calls_nothing_of_the_code_that_is_not_compared_but_what_checks_and_counts(project):
+    """What counts operations, what tells a number that is not finite from others, what joins processes, and what reads files."""
+    prepare(project)
+    write_split(project / "data/processed/test.arrow", 12, seed=3)
+    study = load_study(ROOT / "study/params.yaml")
+    names = ("conditions-full-both-1", "conditions-lora-both-1", "conditions-adapter-none-1", "dose_all-lora-0.01-1",
+             "rates_head-both-0.1-101")  # fmt: skip
+    some = [replace(find_cell(study, name), rows=None, epochs=1, transfer=False) for name in names]
+    called: set[tuple[str, str]] = set()
+
+    def note(frame, event, argument) -> None:
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and path.is_relative_to(ROOT):
+            called.add((path.relative_to(ROOT).as_posix(), frame.f_code.co_name))
+
+    sys.setprofile(note)
+    try:
+        for cell in some:
+            result(cell, params_of(cell, study, 1e-3), 13)
+    finally:
+        sys.setprofile(None)
+    of_neutral = {(file.rpartition("/")[2], name) for file, name in called if file in NEUTRAL and not name.startswith("<")}
+    assert ("sampler.py", "__iter__") in {(file.rpartition("/")[2], name) for file, name in called}
+    assert of_neutral <= {
+        *(("arithmetic.py", name) for name in ("__init__", "_count", "on_step_begin", "on_step_end", "stop")),
+        ("divergence.py", "unusual"), *(("nodes.py", name) for name in ("join_others", "timeout_seconds")),
+        *(("files.py", name) for name in ("read_json", "content_hash", "sha256_of", "replaced_file")),
+        *{(file, name) for file, name in of_neutral if file == "schema.py"},  # it checks parameters, which are compared themselves
+    }  # fmt: skip
 
 
 def test_a_method_is_stale_by_its_own_code_all_by_what_they_share(checkout):
@@ -55,6 +95,62 @@ def test_a_method_is_stale_by_its_own_code_all_by_what_they_share(checkout):
     assert stale(before) == ["lora"]
     edit(checkout / "stages/training/sampler.py", "POOL_BATCHES = 50", "POOL_BATCHES = 51")
     assert stale(before) == list(METHODS)
+
+
+OTHER_CODE = ("stages/project/schema.py", "stages/project/durations.py", "stages/training/results.py", "stages/report/study.py",
+              "stages/evaluate/stage.py", "study/run.py", "study/summarize.py")  # fmt: skip
+
+
+@pytest.mark.parametrize("file", OTHER_CODE)
+def test_code_on_which_no_number_depends_is_not_compared(checkout, file):
+    before = found()
+    (checkout / file).write_text((checkout / file).read_text() + "\nMORE = 1\n")
+    assert stale(before) == []
+
+
+def test_the_pins_of_what_computes_are_compared_and_no_others(checkout):
+    before, path = found(), checkout / "requirements.txt"
+    path.write_text(path.read_text().replace("jinja2==", "jinja2==9").replace("Jinja2==", "Jinja2==9") + "bitsandbytes==0.48.0\n")
+    assert stale(before) == []
+    torch = before["full"]["packages"]["torch"]
+    edit(path, f"torch=={torch}", "torch==1.0")
+    assert stale(before) == list(METHODS)
+    edit(path, "torch==1.0", "")
+    with pytest.raises(UserError, match="does not pin torch"):
+        found()
+
+
+def test_what_the_compared_code_imports_and_computes_is_among_the_pinned_packages(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    code = [Path(file) for method in METHODS for file in inputs_of(method, load_study())["code"]]
+    imported = set().union(*(_imported(file) for file in code))
+    # locks, downloads that a cell does not make, and 4-bit layers, which no cell has
+    assert imported - set(PACKAGES) <= {"filelock", "huggingface-hub", "bitsandbytes"}
+    assert set(PACKAGES) - imported <= {"tokenizers"}  # which transformers calls
+
+
+def test_the_variables_that_decide_rounding_do_not_reach_a_cell(monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    monkeypatch.setenv("SOMETHING", "else")
+    given = environment()
+    assert (
+        given["SOMETHING"] == "else" and given["OMP_NUM_THREADS"] == "1" and not {"ONEDNN_MAX_CPU_ISA", "MKL_CBWR"} & set(given)
+    )
+    command = "import os, study.cell; print(sorted(set(os.environ) & {'ONEDNN_MAX_CPU_ISA', 'MKL_CBWR'}))"
+    assert subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_code_that_changed_while_the_study_runs_is_told_and_not_trained(checkout):
+    write_inputs()
+    require_current("lora", load_study())
+    edit(checkout / "stages/methods/lora.py", 'NAME = "lora"', 'NAME = "lora"\nMORE = 1')
+    with pytest.raises(UserError, match=r"lora\.json: stages/methods/lora\.py changed since it was written; the cell was not"):
+        require_current("lora", load_study())
+    require_current("adapter", load_study())
+    (INPUTS / "adapter.json").unlink()
+    with pytest.raises(UserError, match=r"adapter\.json: peft_extras/awp.* \.\.\. changed"):
+        require_current("adapter", load_study())
 
 
 def test_words_beside_the_code_change_nothing(checkout):
@@ -71,6 +167,8 @@ def test_parameters_of_the_comparison_change_nothing_and_those_of_the_study_thei
     assert stale(before) == []
     edit(checkout / "study/params.yaml", "    rank: 8", "    rank: 4")
     assert stale(before) == ["lora"]
+    edit(checkout / "study/params.yaml", "epochs_factor: 6", "epochs_factor: 5")
+    assert stale(before) == ["lora", "head"]
     edit(checkout / "study/params.yaml", "weight_decay: 0.01", "weight_decay: 0.1")
     assert stale(before) == list(METHODS)
 

@@ -93,6 +93,48 @@ def test_the_crosscheck_by_hand():
     assert not crosscheck(np.array([0.85, 0.86, 0.87]), np.array([0.80]), RULES)["crosscheck_agrees"]
 
 
+def part_of(finished, keep) -> dict:
+    """The summary of a study of which only the cells are finished whose name `keep` accepts."""
+    return summary_of(replace(finished, table=finished.table[finished.table["cell"].map(keep)]))
+
+
+def compared(values: dict) -> set[str]:
+    return {key.removesuffix("_verdict") for key in values if key.endswith("_verdict")}
+
+
+def test_of_a_study_that_is_cut_off_is_concluded_what_has_all_seeds_of_both_sides(finished, summary):
+    rates = part_of(finished, lambda cell: cell.startswith("rates"))
+    assert rates["rates_complete"] and not compared(rates) and "Nothing is concluded yet." in text_of(rates)
+
+    def three_seeds(cell: str) -> bool:
+        return cell.startswith("rates") or (cell.startswith("conditions-") and cell[-1] in "123")
+
+    some = part_of(finished, three_seeds)
+    assert not compared(some) and not any(key.endswith("_f1") and key.startswith(("none_", "both_")) for key in some)
+    assert "84 of " in text_of(some) and "Nothing is concluded yet." in text_of(some)
+
+    def first_two(cell: str) -> bool:
+        return cell.startswith("rates") or (cell.startswith("conditions-") and cell.split("-")[2] in ("none", "both"))
+
+    two = part_of(finished, first_two)
+    assert compared(two) == {f"{condition}_{method}" for condition in ("none", "both") for method in ("lora", "adapter")}
+    assert (two["tests_made"], two["tests_planned"]) == (8, 16) and not two["conditions_complete"]
+    for key in ("none_lora_f1", "none_lora_minus_full_low", "both_adapter_minus_full", "conditions_rows", "conditions_epochs"):
+        assert two[key] == summary[key]
+    assert all(two[f"{key}_p_difference"] >= summary[f"{key}_p_difference"] for key in compared(two))
+    assert "8 of 16 tests so far, corrected together" in text_of(two) and "missing: conditions 40" in text_of(two)
+    assert max(map(len, text_of(two).splitlines())) <= 120
+
+
+def test_a_method_without_all_its_seeds_is_not_compared_and_the_others_are(finished):
+    no_adapter = part_of(finished, lambda cell: cell != "conditions-adapter-none-5")
+    assert "none_adapter" not in compared(no_adapter) and {"none_lora", "both_adapter"} < compared(no_adapter)
+    assert "none_adapter_f1" not in no_adapter and "none_head_minus_full" in no_adapter
+    no_full = part_of(finished, lambda cell: cell != "conditions-full-none-5")
+    assert "none_lora_f1" in no_full and not {"none_lora_minus_full", "none_lora_verdict", "crosscheck_agrees"} & set(no_full)
+    assert "rows_250_lora_minus_full" in part_of(finished, lambda cell: cell != "rows-adapter-250-1")
+
+
 @pytest.mark.parametrize("series", SERIES)
 def test_one_missing_cell_silences_its_series_and_no_other(series, finished, summary):
     victim = next(name for name, of in finished.expected.items() if of == series)
@@ -100,8 +142,8 @@ def test_one_missing_cell_silences_its_series_and_no_other(series, finished, sum
     left = summary_of(replace(finished, table=table))
     assert left["cells_missing"] == left[f"{series}_missing"] == 1 and not left["complete"]
     assert [name for name in SERIES if not left[f"{name}_complete"]] == [series]
-    own = {"conditions": "none_", "rates": "rate_", "targets": "target_", "splits": "splits_none",
-           "rows": "rows_250", "dose": "dose_full", "crosscheck": "crosscheck_study"}  # fmt: skip
+    own = {"conditions": "none_full", "rates": "rate_", "targets": "target_", "splits": "splits_none",
+           "rows": "rows_250_full", "dose": "dose_full", "crosscheck": "crosscheck_study"}  # fmt: skip
     assert any(key.startswith(own[series]) for key in summary) and not any(key.startswith(own[series]) for key in left)
 
 

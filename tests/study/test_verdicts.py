@@ -35,6 +35,15 @@ def test_p_values_by_hand():
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.6]) == [1, 1] and holm([]) == []
+    assert holm([0.01, 0.02], planned=4) == pytest.approx([0.04, 0.06])
+
+
+def test_what_holm_decides_before_all_tests_are_made_is_not_taken_back():
+    generator = np.random.default_rng(1)
+    for _ in range(500):
+        p = generator.random(8) ** 4
+        early, late = holm(p[:3].tolist(), planned=8), holm(p.tolist())[:3]
+        assert all(one >= other - 1e-12 for one, other in zip(early, late, strict=True))
 
 
 def test_holm_keeps_the_rate_of_any_false_discovery():
