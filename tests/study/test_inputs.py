@@ -85,7 +85,7 @@ def test_a_cell_calls_nothing_of_the_code_that_is_not_compared_but_what_checks_a
         *(("arithmetic.py", name) for name in ("__init__", "_count", "on_step_begin", "on_step_end", "stop")),
         ("divergence.py", "unusual"), *(("nodes.py", name) for name in ("join_others", "timeout_seconds")),
         *(("files.py", name) for name in ("read_json", "content_hash", "sha256_of", "replaced_file")),
-        *{(file, name) for file, name in of_neutral if file == "schema.py"},  # it checks parameters, which are compared themselves
+        *{(file, name) for file, name in of_neutral if file == "schema.py"},  # it checks what is compared itself
     }  # fmt: skip
 
 
