@@ -10,7 +10,7 @@ import os
 import sys
 
 from stages.project.environment import recorded_environment
-from stages.project.running import loading, report_errors
+from stages.project.running import Clock, loading, report_errors
 
 # One thread, and before any library reads it; a number of our own would be one more thing on which bytes depend. So would be
 # variables that decide how sums are rounded.
@@ -78,7 +78,7 @@ def main(name: str) -> None:
         params = params_of(cell, study, learning_rate_of(cell))
         row = result(cell, params, study.settings.seed)
         write_json(CELLS / f"{name}.json", row)
-        record_seconds(name, time.monotonic() - started)
+        record_seconds(name, Clock.loading + time.monotonic() - started)
     print(f"{name}: validation macro F1 {row['validation_f1']:.4f}", flush=True)
 
 
