@@ -1,5 +1,6 @@
 """What params.yaml may contain: every key, its type, its range, and which values contradict each other."""
 
+import shlex
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
@@ -24,6 +25,15 @@ def _number_from_text(value: Any) -> Any:
 def _count_or_auto(value: Any) -> int | str:
     if value != "auto" and (type(value) is not int or value < 1):
         raise ValueError(f"must be an integer of 1 or more, or auto, received {value!r}")
+    return value
+
+
+def _command(value: str) -> str:
+    """Return `value` if it can be cut into words as a shell does, else raise a `ValueError`."""
+    try:
+        shlex.split(value)
+    except ValueError as error:  # a quote that is not closed
+        raise ValueError(f"must be a command with its options ({error}), received {value!r}") from None
     return value
 
 
@@ -156,7 +166,7 @@ class LearningRates(Section):
 
 
 class TrainParams(Section):
-    launcher: Annotated[str, Field(pattern=LAUNCHER)]
+    launcher: Annotated[str, Field(pattern=LAUNCHER), AfterValidator(_command)]
     batch_size: Count
     micro_batch_size: CountOrAuto
     memory_budget_gib: Positive

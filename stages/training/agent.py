@@ -46,6 +46,8 @@ def run(launcher: Callable[[], None], received: str) -> None:
             f"error: train.launcher: the processes of all nodes did not meet ({reason}), received {received!r}; start it on each "
             "node, with the same address and port, which the nodes must be able to reach"
         )
+    except ValueError as error:  # what the launcher's own parser lets pass, such as --nproc-per-node=two
+        sys.exit(f"error: train.launcher: an option has a value that it cannot have ({error}), received {received!r}")
 
 
 def lost(failures: Mapping[int, ProcessFailure]) -> int | str:

@@ -83,6 +83,8 @@ def processes_of(launcher: str) -> int | None:
 
 def check_sharing(params: Params) -> None:
     """Refuse a batch that the processes cannot share, if the launcher's options say how many there are."""
-    train = params.train
-    if processes := processes_of(train.launcher):
+    train, processes = params.train, processes_of(params.train.launcher)
+    if processes == 0:
+        raise UserError(f"train.launcher: it must start at least one process, received {train.launcher!r}")
+    if processes:
         share_batch(train.batch_size, 1 if train.micro_batch_size == "auto" else train.micro_batch_size, processes)

@@ -97,6 +97,10 @@ def refusal(tmp_path):
         ),
         ({"train.micro_batch_size": "most"}, ["train.micro_batch_size: must be an integer of 1 or more, or auto", "'most'"]),
         ({"train.launcher": "rm -r"}, ["train.launcher", "torchrun", "received 'rm -r'"]),
+        (
+            {"train.launcher": "torchrun --role='two"},
+            ["train.launcher: must be a command with its options (No closing quotation)", "--role='two"],
+        ),
         ({"plan.models": ["GPT-4"]}, ["plan.models.0", "'BERT-base'", "received 'GPT-4'"]),
         ({"benchmark.lengths": [16, "64"]}, ["benchmark.lengths.1", "valid integer", "received '64'"]),
     ],

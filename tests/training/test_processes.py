@@ -134,6 +134,8 @@ def test_the_launcher_of_params_starts_the_training(prepared, with_params):
     [
         ("bash", "train.launcher: "),
         ("torchrun --nproc-per-node 3", "micro_batch_size x processes = 4 x 3, received 8"),
+        ("torchrun --nproc-per-node=0", "train.launcher: it must start at least one process, received"),
+        ("torchrun --standalone --nproc-per-node=two", "Unsupported nproc_per_node value: two), received"),
     ],
 )
 def test_a_launch_that_cannot_work_ends_in_one_message(prepared, with_params, launcher, message):
