@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, TrainerCallback, TrainerControl, Train
 
 from stages.classifier.faster.apply import set_attention
 from stages.project.durations import in_words
+from stages.project.processes import process_count
 
 SHORTEST = 10.0  # seconds of training below which nothing is said: loading code into the caches would count as training
 SAMPLES = (4, 8, 12)  # tokens; three lengths determine a polynomial of degree 2
@@ -76,8 +77,9 @@ class Arithmetic(TrainerCallback):
         operations = self.operations()
         rows = sum(texts * tokens * times for (texts, tokens, _), times in self.passes.items()) // sum(self.passes.values())
         reached, possible = operations / self.seconds, matrix_rate(self.model, rows, dtype)
+        whose = f" of one of {process_count()} processes" if process_count() > 1 else ""
         return (
-            f"arithmetic: {operations / 1e12:,.1f} TFLOP in matrix products, {in_words(self.seconds)} of training steps: "
+            f"arithmetic: {operations / 1e12:,.1f} TFLOP in matrix products{whose}, {in_words(self.seconds)} of training steps: "
             f"{reached / 1e9:,.0f} GFLOP/s, {100 * reached / possible:.0f} % of the {possible / 1e9:,.0f} GFLOP/s that such "
             "products alone reach here"
         )

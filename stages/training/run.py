@@ -35,6 +35,7 @@ from stages.training.results import Run, write_results
 from stages.training.resumption import Resumption
 from stages.training.save_point import SavePoint, save_point_of
 from stages.training.sharding import is_sharded, trained_weights, whole
+from stages.training.shortage import telling_of_shortage
 from stages.training.trainer import FineTuningTrainer, balanced_class_weights
 
 
@@ -45,7 +46,7 @@ def train(method: Method) -> None:
     # recorded before training, which edits made while it runs do not affect
     record = provenance(f"train_{method.NAME}", params)
     point = save_point_of(method.NAME, record["inputs"])
-    with ending_together():
+    with ending_together(), telling_of_shortage(params):
         run = fit(method, params, labels, tokenizer, load_split("train"), point)
     if is_main_process():
         write_results(method.NAME, params, labels, tokenizer, run, record)
@@ -109,6 +110,9 @@ def fit(
             raise explained(found, method.NAME, params) from None
     if trainer.overflows:
         print(f"{method.NAME}: {trainer.overflows} optimizer step(s) left out, as the scaled gradient of fp16 overflowed")
+    if trainer.awp and not (trainer.awp.log.steps or trainer.awp.log.skipped):
+        window = f"awp.window_start {params.awp.window_start:g} and awp.window_end {params.awp.window_end:g}"
+        print(f"{method.NAME}: AWP never acted: no optimizer step of an epoch lies in its window, {window}", flush=True)
     arithmetic.stop()
     stopping.restore()
     if trainer.is_fsdp_enabled:

@@ -86,6 +86,8 @@ def test_nothing_is_said_of_a_short_training_and_one_sentence_of_a_long_one(tiny
         "arithmetic: 0.0 TFLOP in matrix products, 2 min of training steps: 0 GFLOP/s, 25 % of the 1 GFLOP/s that such products "
         "alone reach here"
     )
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert str(watch.sentence()).startswith("arithmetic: 0.0 TFLOP in matrix products of one of 2 processes, 2 min")
 
 
 def test_the_rate_is_positive_and_draws_no_random_number(tiny_bert):

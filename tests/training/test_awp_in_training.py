@@ -50,3 +50,12 @@ def test_two_processes_move_all_weights_as_one_with_two_micro_batches_does(prepa
     assert together.keys() == alone.keys()
     for name, weight in alone.items():
         torch.testing.assert_close(together[name], weight, atol=2e-5, rtol=1e-4, msg=name)
+
+
+def test_a_window_without_a_step_is_told(prepared, with_params, capsys):
+    """The 4 steps of an epoch lie at 0, 1/4, 1/2 and 3/4 of it."""
+    for start, told in ((0.75, False), (0.8, True)):
+        write_params(prepared, with_params(awp={"window_start": start}))
+        train(method_of("adapter"))
+        printed = capsys.readouterr().out
+        assert ("adapter: AWP never acted: no optimizer step of an epoch lies in its window" in printed) == told
