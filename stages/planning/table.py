@@ -76,8 +76,9 @@ def own_precision(method: str, params: Params) -> tuple[str, str]:
 def plan(model: str, config: PreTrainedConfig, num_labels: int, method: str, params: Params) -> list[Row]:
     """Return the rows of one encoder and method: for each precision without and with gradient checkpointing.
 
-    At this run's own precision also with AWP, whose copies of the trained weights are float32 at any. Checkpointing is left out
-    where the family does not support it. All rows of a precision come from one predictor, whose optimizer state is made once.
+    At this run's own precision also with AWP, whose copies of the trained weights are float32 at any; those of frozen weights,
+    which `awp.target: all` adds, are left out. Checkpointing is left out where the family does not support it. All rows of a
+    precision come from one predictor, whose optimizer state is made once.
 
     Args:
         model: name of the encoder in the table.

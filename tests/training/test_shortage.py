@@ -21,8 +21,8 @@ def test_what_is_set_already_is_not_proposed(with_params):
     with pytest.raises(UserError) as told, telling_of_shortage(params):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has")
     assert str(told.value) == (
-        "train.micro_batch_size: memory ran out, received auto; set train.micro_batch_size to auto, and train.memory_budget_gib to "
-        "what the device has (CUDA out of memory. Tried to allocate 20.00 MiB)"
+        "train.micro_batch_size: memory ran out, received auto; set train.micro_batch_size to auto, and train.memory_budget_gib "
+        "to what the device has (CUDA out of memory. Tried to allocate 20.00 MiB)"
     )
 
 
