@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import MutableMapping
 
 from stages.project.errors import UserError
@@ -13,6 +14,8 @@ INDEX = ("RANK", "LOCAL_RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WO
          "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_LOCAL_RANK")  # fmt: skip
 COUNT = ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS",
          "SLURM_STEP_NUM_TASKS", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE")  # fmt: skip
+
+PATIENCE = 10.0  # seconds; longer than processes that were started together are apart
 
 
 def process_count() -> int:
@@ -33,6 +36,17 @@ def is_main_process() -> bool:
 def is_node_leader() -> bool:
     """Whether this is the first process on its machine; without a launcher it is. Rank 0 is one of these."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def let_the_first_speak() -> None:
+    """Call it before this process ends with a message: the first process on its machine comes first.
+
+    A fault that all processes have is told once, by the first: the launcher then ends the others, here. Without the wait one
+    that is faster would end, and the launcher end the first before it has said a word. A fault that only this process has is told
+    by itself, when the wait is over.
+    """
+    if is_launched() and not is_node_leader():
+        time.sleep(PATIENCE)
 
 
 def adopt_srun(environment: MutableMapping[str, str] = os.environ) -> None:

@@ -28,7 +28,7 @@ from stages.project.inactive import committed_values, warnings
 from stages.project.parameters import known_keys, load_params
 from stages.project.paths import SCRATCH
 from stages.project.pipeline import named_parameters, stage_definitions, stages_after
-from stages.project.processes import forget_launcher, is_launched, is_main_process, is_node_leader
+from stages.project.processes import forget_launcher, is_main_process, let_the_first_speak
 from stages.project.schema import Params
 
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
@@ -138,7 +138,8 @@ def _silently() -> Iterator[None]:
 def report_errors() -> Iterator[None]:
     """Turn a `UserError`, and a disk that is full or not writable, into one message on standard error and exit status 1.
 
-    Of several training processes only the first on each machine prints it: a file may be missing on one of them.
+    Of several training processes the first on each machine prints it, since a file may be missing on one of them, and another
+    process only what the first does not know (`let_the_first_speak`).
     """
     try:
         yield
@@ -151,8 +152,8 @@ def report_errors() -> Iterator[None]:
 
 
 def _end(message: str) -> NoReturn:
-    another_prints = is_launched() and not is_node_leader()
-    sys.exit(1 if another_prints else f"error: {message}")
+    let_the_first_speak()
+    sys.exit(f"error: {message}")
 
 
 @contextmanager

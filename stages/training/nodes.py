@@ -12,7 +12,7 @@ import torch.distributed as dist
 from accelerate.utils import broadcast_object_list, gather_object
 
 from stages.project.errors import UserError
-from stages.project.processes import is_launched, is_node_leader, process_count, process_index
+from stages.project.processes import is_launched, let_the_first_speak, process_count, process_index
 from stages.training.save_point import Saved
 
 TIMEOUT = "TRAIN_TIMEOUT_SECONDS"  # environment variable: how long a process waits for the others; does not change results
@@ -60,14 +60,14 @@ def is_loss(error: BaseException) -> bool:
 
 
 def _end(error: BaseException) -> NoReturn:
-    if is_node_leader():
-        print(
-            f"error: rank {process_index()} lost the connection to another process of the training, which was killed, ended with "
-            f"an error of its own or is out of reach ({str(error).strip().splitlines()[0]}); start the training again on all "
-            "nodes: it goes on from the last save point",
-            file=sys.stderr,
-            flush=True,
-        )
+    let_the_first_speak()
+    print(
+        f"error: rank {process_index()} lost the connection to another process of the training, which was killed, ended with "
+        f"an error of its own or is out of reach ({str(error).strip().splitlines()[0]}); start the training again on all "
+        "nodes: it goes on from the last save point",
+        file=sys.stderr,
+        flush=True,
+    )
     sys.stdout.flush()
     os._exit(1)  # an orderly exit would wait for the process that is gone
 

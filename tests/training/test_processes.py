@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from stages.training import launch as training_launch
 from stages.training.launch import LAUNCHED
+from tests.imports import ROOT
 from tests.training.tiny import results, write_params
 
 BIN = Path(sys.executable).parent
@@ -118,6 +119,30 @@ def test_only_rank_0_reports_an_error(prepared, with_params):
     (prepared / "data/processed/labels.json").unlink()
     done = subprocess.run([*TWO["torchrun"], "-m", "stages.train_full"], capture_output=True, text=True, check=False)
     assert done.returncode and done.stderr.count("error: data/processed/labels.json: no such file") == 1
+
+
+# rank 1 fails at once; rank 0 late, or not at all and is then stopped
+FAULT = """
+import os, sys, time
+from stages.project import processes
+from stages.project.errors import UserError
+from stages.project.running import report_errors
+
+processes.PATIENCE, first_fails_after = map(float, sys.argv[1:])
+with report_errors():
+    if os.environ["RANK"] == "0":
+        time.sleep(first_fails_after)
+    raise UserError("a fault")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("patience", "first_fails_after"), [("60", "1"), ("0.5", "3600")], ids=["of all", "of rank 1 alone"])
+def test_a_fault_is_told_once_whoever_has_it_and_whoever_is_faster(tmp_path, patience, first_fails_after):
+    (tmp_path / "fault.py").write_text(FAULT)
+    command = [*TWO["torchrun"], tmp_path / "fault.py", patience, first_fails_after]
+    done = subprocess.run(command, env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    assert done.returncode and done.stderr.count("error: a fault") == 1, done.stderr
 
 
 @pytest.mark.slow
