@@ -32,6 +32,7 @@ from stages.project.processes import forget_launcher, is_launched, is_main_proce
 from stages.project.schema import Params
 
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
+LEADER_SECONDS = 20  # in which the first process of a machine reports a fault that all of its processes have
 STOPPED = "stopped; `dvc repro` continues from here: finished stages are kept, a training resumes at its last save point"
 
 
@@ -138,7 +139,8 @@ def _silently() -> Iterator[None]:
 def report_errors() -> Iterator[None]:
     """Turn a `UserError`, and a disk that is full or not writable, into one message on standard error and exit status 1.
 
-    Of several training processes only the first on each machine prints it: a file may be missing on one of them.
+    Of several training processes only the first on each machine prints it: a file may be missing on one of the machines. The
+    others wait for it, and print a fault that is theirs alone.
     """
     try:
         yield
@@ -151,8 +153,19 @@ def report_errors() -> Iterator[None]:
 
 
 def _end(message: str) -> NoReturn:
-    another_prints = is_launched() and not is_node_leader()
-    sys.exit(1 if another_prints else f"error: {message}")
+    if is_launched() and not is_node_leader():
+        _wait_for_leader()
+    sys.exit(f"error: {message}")
+
+
+def _wait_for_leader() -> None:
+    """Let the first process of this machine, which meets the same fault, print it and end the others through the launcher.
+
+    A launcher ends all processes when the first has failed: if this one were faster, nobody would have said why. It returns
+    if nothing has ended this process in time, because then the fault is its own.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(1))  # failed, whatever the launcher makes of a signal
+    time.sleep(LEADER_SECONDS)
 
 
 @contextmanager

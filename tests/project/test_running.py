@@ -46,7 +46,6 @@ def interrupted(process: subprocess.Popen) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="the check of the launcher imports PyTorch before Ctrl-C is handled", strict=True)
 def test_interrupt_while_libraries_load(long_training):
     process = launch("train_lora", long_training)
     while not any("torch" in line for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines()):
@@ -125,3 +124,24 @@ def test_faults_outside_the_code_become_one_message(project, error, message):
 def test_faults_of_the_code_keep_their_traceback(project):
     with pytest.raises(FileNotFoundError):
         run_stage("evaluate", Path("absent").read_text)
+
+
+@pytest.mark.parametrize(
+    ("rank", "ended", "status", "printed"),
+    [
+        (0, False, 1, 1),
+        (1, True, 1, 0),  # as a launcher does when rank 0 has failed
+        (1, False, 1, 1),
+    ],
+)
+def test_a_second_process_leaves_the_message_to_the_first_unless_the_fault_is_its_own(rank, ended, status, printed):
+    code = (
+        "import signal\nfrom stages.project import running\nfrom stages.project.errors import UserError\n"
+        f"running.time.sleep = lambda seconds: signal.raise_signal(signal.SIGTERM) if {ended} else None\n"
+        "with running.report_errors():\n    raise UserError('no such file')"
+    )
+    launched = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **launched}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.count("error: no such file")) == (status, printed), done.stderr
