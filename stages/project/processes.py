@@ -1,6 +1,7 @@
 """Which process of a distributed training this is, as torchrun, accelerate and srun say in the environment."""
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import MutableMapping
@@ -46,6 +47,7 @@ def let_the_first_speak() -> None:
     by itself, when the wait is over.
     """
     if is_launched() and not is_node_leader():
+        signal.signal(signal.SIGTERM, lambda number, frame: os._exit(1))  # failed, as the first; srun would report the signal
         time.sleep(PATIENCE)
 
 

@@ -17,7 +17,7 @@ from stages.project.parameters import load_params
 from stages.project.processes import adopt_srun, forget_launcher, is_launched, require_one_process
 from stages.project.running import report_errors
 from stages.project.schema import Params
-from stages.training.sharding import check_sharding, plain_options
+from stages.training.sharding_options import check_sharding, plain_options
 
 LAUNCHED = "TRAIN_LAUNCHED"  # environment variable: the program with which `launch` started this process
 PER_NODE = re.compile(r"--nproc[-_]per[-_]node[= ](\d+)(?: |$)")

@@ -34,7 +34,8 @@ from stages.training.nodes import ending_together, require_same_inputs
 from stages.training.results import Run, write_results
 from stages.training.resumption import Resumption
 from stages.training.save_point import SavePoint, save_point_of
-from stages.training.sharding import is_sharded, trained_weights, whole
+from stages.training.sharding import trained_weights, whole
+from stages.training.sharding_options import is_sharded
 from stages.training.shortage import telling_of_shortage
 from stages.training.trainer import FineTuningTrainer, balanced_class_weights
 

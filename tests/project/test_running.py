@@ -46,7 +46,6 @@ def interrupted(process: subprocess.Popen) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="the check of the launcher imports PyTorch before Ctrl-C is handled", strict=True)
 def test_interrupt_while_libraries_load(long_training):
     process = launch("train_lora", long_training)
     while not any("torch" in line for line in Path(f"/proc/{process.pid}/maps").read_text().splitlines()):

@@ -1,5 +1,6 @@
 """What a launcher's options say, and the command that it becomes."""
 
+import subprocess
 import sys
 
 import pytest
@@ -47,3 +48,12 @@ def test_a_process_that_failed_has_spoken_and_one_that_was_killed_has_not():
     assert agent.lost({0: Failure(1, 5), 1: Failure(-15, 6)}) == 1
     message = agent.lost({0: Failure(-15, 6), 1: Failure(-9, 5)})
     assert isinstance(message, str) and "the process of rank 1 was killed (SIGKILL)" in message
+
+
+def test_the_check_before_the_launch_loads_no_library_that_takes_seconds():
+    """Only `loading`, which comes after it, ends Ctrl-C with one line."""
+    code = (
+        "import sys, stages.training.launch; print(sorted({'torch', 'transformers', 'numpy', 'accelerate'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from stages.project.errors import UserError
-from stages.training.sharding import check_sharding, is_sharded, plain_options
+from stages.training.sharding_options import check_sharding, is_sharded, plain_options
 from tests.training.tiny import results, write_params
 
 SHARDED = "accelerate launch --use_fsdp --fsdp_version=2 --num_processes=2 --main_process_port=0"
