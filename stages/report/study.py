@@ -11,7 +11,6 @@ from stages.report.facts import PEFT, Facts
 from stages.report.language import Language, begin, sentence
 
 CONDITIONS = ("none", "mixout", "awp", "both")
-MOST_LIKELY_RATIO = 10  # of LoRA's learning rate to full fine-tuning's (Schulman et al. 2025, "LoRA Without Regret")
 
 
 def state(facts: Facts) -> str:
@@ -134,59 +133,6 @@ def table(facts: Facts, words: Language) -> str:
     about = sentence([_tests(facts, words), _length(facts, words), progress(facts, words)])
     pictures = "\n".join(f"![{name}](../plots/study/{name}.png)" for name in ("differences", "rows", "dose"))
     return f"{about}\n\n{markdown_table(words.header('study'), rows)}\n\n{pictures}"
-
-
-def others(facts: Facts, words: Language) -> str:
-    """What the smaller series say: learning rates, where LoRA sits, other splits, the plain recipe; nothing without them."""
-    if state(facts) not in ("unfinished", "finished"):
-        return ""
-    return "\n".join(f"- {said}" for said in (_rates(facts, words), _targets(facts, words), _splits(facts, words),
-                                              _crosscheck(facts, words)) if said)  # fmt: skip
-
-
-def _rates(facts: Facts, words: Language) -> str:
-    summary = _summary(facts)
-    if not summary["rates_complete"]:
-        return ""
-    ratios = {method: f"{summary[f'rate_none_{method}_to_full']:g}" for method in PEFT}
-    rates = {f"{method}_rate": f"{summary[f'rate_none_{method}']:g}" for method in METHODS}
-    return words.say("study.rates", **ratios, **rates, rule=MOST_LIKELY_RATIO)
-
-
-def _targets(facts: Facts, words: Language) -> str:
-    summary = _summary(facts)
-    if not summary["targets_complete"]:
-        return ""
-    parts = []
-    for target in ("feed_forward", "all"):
-        key = f"target_{target}_minus_attention"
-        low, high = summary[f"{key}_low"], summary[f"{key}_high"]
-        word = words.say(f"study.{'behind' if high < 0 else 'ahead' if low > 0 else 'apart'}")
-        numbers = words.interval(*(f"{summary[f'{key}{end}']:+.3f}" for end in ("", "_low", "_high")))
-        parts.append(words.say("study.target", target=words.say(f"study.of.{target}"), numbers=numbers, word=word))
-    counts = {target: f"{summary[f'target_{target}_trainable']:,}" for target in ("attention", "feed_forward", "all")}
-    return words.say("study.targets", parts="; ".join(parts), **counts)
-
-
-def _splits(facts: Facts, words: Language) -> str:
-    summary = _summary(facts)
-    if not summary["splits_complete"]:
-        return ""
-    parts = []
-    for method in PEFT:
-        key = f"splits_none_{method}_minus_full"
-        numbers = words.interval(*(f"{summary[f'{key}{end}']:+.3f}" for end in ("", "_low", "_high")))
-        parts.append(f"{words.say(f'short.{method}')} {numbers}")
-    return words.say("study.splits", parts=", ".join(parts))
-
-
-def _crosscheck(facts: Facts, words: Language) -> str:
-    summary = _summary(facts)
-    if "crosscheck_agrees" not in summary:
-        return ""
-    kind = "agrees" if summary["crosscheck_agrees"] else "differs"
-    values = {key: f"{summary[f'crosscheck_{key}']:.3f}" for key in ("study_f1", "plain_f1", "spread")}
-    return words.say(f"study.crosscheck.{kind}", difference=f"{summary['crosscheck_difference']:+.3f}", **values)
 
 
 def answer(facts: Facts, words: Language) -> str:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stages.report import study, tables
+from stages.report import series, study, tables
 from stages.report.facts import Facts
 from stages.report.language import Language
 from stages.report.stage import render
@@ -103,7 +103,7 @@ def test_the_details_have_every_setting_and_the_smaller_series(facts):
     )
     assert "A plain Trainer recipe, 0.875, agrees" in text and "On other splits" in text
     facts.study["crosscheck_agrees"] = False
-    assert "DISAGREES" in study.others(facts, EN)
+    assert "DISAGREES" in series.others(facts, EN)
 
 
 @pytest.mark.parametrize(
@@ -145,3 +145,22 @@ def test_of_an_unfinished_study_only_what_is_finished_is_quoted(facts):
 
 def test_no_comparison_needs_no_caveat(own_facts):
     assert study.caveat(unlearned(own_facts("a", "b"), "full"), EN) == ""
+
+
+@pytest.mark.parametrize(
+    ("differences", "said"),
+    [
+        ((0.05, 0.0, -0.02), "[7,049], which crosses full fine-tuning between 250 and 7,049 rows"),
+        ((-0.05, 0.03, -0.02), "crosses full fine-tuning between 250 and 1,000 rows and between 1,000 and 7,049 rows"),
+        ((0.05, 0.03, 0.002), "[7,049], ahead at 250 and 1,000 rows and nowhere behind"),
+        ((0.0, -0.03, -0.02), "behind at 1,000 and 7,049 rows and nowhere ahead"),
+        ((0.001, -0.002, 0.003), "LoRA +0.001 (-0.007 to +0.009) [250], -0.002 (-0.010 to +0.006) [1,000], +0.003"),
+        ((0.001, -0.002, 0.003), "[7,049], nowhere told apart"),
+    ],
+)
+def test_where_the_learning_curves_cross(facts, differences, said):
+    values = summary(facts)
+    for prefix, difference in zip(("rows_250", "rows_1000", "none"), differences, strict=True):
+        values |= around(f"{prefix}_full_f1", 0.7) | around(f"{prefix}_lora_minus_full", difference)
+    text = series.others(replace(facts, study=values), EN)
+    assert said in text and "not corrected: LoRA" in text and "adapter +" not in text  # the adapter's curve is not finished

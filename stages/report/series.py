@@ -1,0 +1,93 @@
+"""Sentences on the smaller series of the study: learning curves, learning rates, places of LoRA, other splits, a plain recipe."""
+
+import re
+from itertools import pairwise
+
+from stages.project.schema import METHODS
+from stages.report.facts import PEFT, Facts
+from stages.report.language import Language
+from stages.report.study import state
+
+MOST_LIKELY_RATIO = 10  # of LoRA's learning rate to full fine-tuning's (Schulman et al. 2025, "LoRA Without Regret")
+
+
+def others(facts: Facts, words: Language) -> str:
+    """A bullet for each that is finished: learning curves, learning rates, where LoRA sits, other splits, the plain recipe."""
+    if state(facts) not in ("unfinished", "finished"):
+        return ""
+    said = (_curves, _rates, _targets, _splits, _crosscheck)
+    return "\n".join(f"- {words_of}" for words_of in (part(facts, words) for part in said) if words_of)
+
+
+def _curves(facts: Facts, words: Language) -> str:
+    """Where the learning curves cross: the difference from full fine-tuning on every number of rows, without regularizers."""
+    summary = facts.study or {}
+    sizes = sorted({int(key.split("_")[1]) for key in summary if re.fullmatch(r"rows_\d+_full_f1", key)})
+    keys = {size: f"rows_{size}" for size in sizes} | {summary.get("conditions_rows", 0): "none"}
+    said = []
+    for method in (*PEFT, "head"):
+        prefixes = {size: f"{prefix}_{method}_minus_full" for size, prefix in keys.items()}
+        if sizes and all(prefix in summary for prefix in prefixes.values()):
+            numbers = [(size, *(summary[f"{prefix}{end}"] for end in ("", "_low", "_high"))) for size, prefix in prefixes.items()]
+            said.append(_curve(numbers, words, words.say("study.head") if method == "head" else words.label(method)))
+    return words.say("study.curves", parts="; ".join(said), percent=f"{100 * summary['confidence']:g}") if said else ""
+
+
+def _curve(numbers: list[tuple[int, float, float, float]], words: Language, label: str) -> str:
+    """The differences (training rows, value, low, high) of a method, and between which their sign surely changes."""
+    parts = ", ".join(
+        f"{words.interval(f'{v:+.3f}', f'{low:+.3f}', f'{high:+.3f}')} [{size:,}]" for size, v, low, high in numbers
+    )
+    sure = [(size, low > 0) for size, _, low, high in numbers if low > 0 or high < 0]
+    changes = [(one, other) for (one, ahead), (other, later) in pairwise(sure) if ahead != later]
+    if changes:
+        between = words.listed([words.say("study.between", low=f"{low:,}", high=f"{high:,}") for low, high in changes])
+        return words.say("study.crosses", label=label, parts=parts, between=between)
+    kind = "apart" if not sure else "ahead" if sure[0][1] else "behind"
+    at = words.listed([f"{size:,}" for size, _ in sure])
+    return words.say(f"study.no_crossing.{kind}", label=label, parts=parts, at=at)
+
+
+def _rates(facts: Facts, words: Language) -> str:
+    summary = facts.study or {}
+    if not summary["rates_complete"]:
+        return ""
+    ratios = {method: f"{summary[f'rate_none_{method}_to_full']:g}" for method in PEFT}
+    rates = {f"{method}_rate": f"{summary[f'rate_none_{method}']:g}" for method in METHODS}
+    return words.say("study.rates", **ratios, **rates, rule=MOST_LIKELY_RATIO)
+
+
+def _targets(facts: Facts, words: Language) -> str:
+    summary = facts.study or {}
+    if not summary["targets_complete"]:
+        return ""
+    parts = []
+    for target in ("feed_forward", "all"):
+        key = f"target_{target}_minus_attention"
+        low, high = summary[f"{key}_low"], summary[f"{key}_high"]
+        word = words.say(f"study.{'behind' if high < 0 else 'ahead' if low > 0 else 'apart'}")
+        numbers = words.interval(*(f"{summary[f'{key}{end}']:+.3f}" for end in ("", "_low", "_high")))
+        parts.append(words.say("study.target", target=words.say(f"study.of.{target}"), numbers=numbers, word=word))
+    counts = {target: f"{summary[f'target_{target}_trainable']:,}" for target in ("attention", "feed_forward", "all")}
+    return words.say("study.targets", parts="; ".join(parts), **counts)
+
+
+def _splits(facts: Facts, words: Language) -> str:
+    summary = facts.study or {}
+    if not summary["splits_complete"]:
+        return ""
+    parts = []
+    for method in PEFT:
+        key = f"splits_none_{method}_minus_full"
+        numbers = words.interval(*(f"{summary[f'{key}{end}']:+.3f}" for end in ("", "_low", "_high")))
+        parts.append(f"{words.say(f'short.{method}')} {numbers}")
+    return words.say("study.splits", parts=", ".join(parts))
+
+
+def _crosscheck(facts: Facts, words: Language) -> str:
+    summary = facts.study or {}
+    if "crosscheck_agrees" not in summary:
+        return ""
+    kind = "agrees" if summary["crosscheck_agrees"] else "differs"
+    values = {key: f"{summary[f'crosscheck_{key}']:.3f}" for key in ("study_f1", "plain_f1", "spread")}
+    return words.say(f"study.crosscheck.{kind}", difference=f"{summary['crosscheck_difference']:+.3f}", **values)
