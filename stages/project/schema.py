@@ -244,6 +244,17 @@ class AwpParams(Section):
         return end
 
 
+def _movable_weights(awp: AwpParams, info: ValidationInfo) -> AwpParams:
+    """Check that weights which AWP is to move are not codes of 4 bits, which have no gradient."""
+    train = info.data.get("train")
+    if train is not None and train.frozen_dtype == "nf4" and awp.enabled and awp.target == "all":
+        raise ValueError(
+            "target all moves the frozen weights too, and in frozen_dtype nf4 they are 4-bit codes, which have no gradient and "
+            "cannot move by a percent, received both; set awp.target to trainable, or train.frozen_dtype to same or bf16"
+        )
+    return awp
+
+
 class MixoutParams(Section):
     enabled: bool
     p: Annotated[Number, Field(ge=0, lt=1)]
@@ -280,7 +291,7 @@ class Params(Section):
     model: ModelParams
     train: TrainParams
     peft: Annotated[PeftParams, AfterValidator(_decomposed_in_full_precision)]
-    awp: AwpParams
+    awp: Annotated[AwpParams, AfterValidator(_movable_weights)]
     mixout: MixoutParams
     evaluate: EvaluateParams
     benchmark: BenchmarkParams

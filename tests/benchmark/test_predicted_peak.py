@@ -14,7 +14,7 @@ from stages.classifier.faster.apply import accelerate
 from stages.memory.inputs import RandomInputs
 from stages.memory.predict import MIB, MemoryPredictor
 from stages.memory.recompute import recompute_activations
-from stages.methods.method import keep_frozen
+from stages.methods.method import attached
 from stages.methods.registry import method_of
 from stages.project.schema import Params
 
@@ -33,10 +33,8 @@ def peaks(params: Params, method: str, recompute: bool) -> list[tuple[float, flo
     sizes = {"hidden_size": 512, "num_hidden_layers": 4, "num_attention_heads": 8, "intermediate_size": 2048}
 
     def build() -> torch.nn.Module:
-        model = method_of(method).attach(
-            AutoModelForSequenceClassification.from_config(BertConfig(vocab_size=8000, **sizes)), params
-        )
-        keep_frozen(model, params.train.frozen_dtype)
+        base = AutoModelForSequenceClassification.from_config(BertConfig(vocab_size=8000, **sizes))
+        model = attached(method_of(method), base, params, params.train.frozen_dtype)
         accelerate(model)
         if recompute:
             recompute_activations(model)
