@@ -39,6 +39,15 @@ class Packed(nn.Module):
         """Number of weights, each of half a byte."""
         return self.in_features * self.out_features
 
+    @property
+    def W_q(self) -> nn.Parameter:
+        """The packed weight under the name by which PEFT knows layers that it has to ask for `dequantize`, as DoRA does."""
+        return self.weight
+
+    def dequantize(self) -> torch.Tensor:
+        """W (out, in) in float32."""
+        raise NotImplementedError
+
 
 def check_four_bit(frozen_dtype: str, origin: str = "train.frozen_dtype") -> None:
     """Refuse nf4 where the package that computes with it cannot be loaded.
@@ -97,7 +106,7 @@ def round_to_four_bit(model: PreTrainedModel, origin: str = "train.frozen_dtype"
     from stages.classifier.four_bit_layer import Linear4bit
 
     for _, linear in _frozen_linears(model):
-        linear.weight.copy_(Linear4bit.of(linear).unpacked())
+        linear.weight.copy_(Linear4bit.of(linear).dequantize())
 
 
 def packed_layers(model: nn.Module) -> list[tuple[str, Packed]]:
@@ -142,6 +151,9 @@ class Shapes(Packed):
         dtype = computing_dtype(x.device)
         y: torch.Tensor = _Unpacked.apply(x.to(dtype), self.weight, (self.out_features, self.in_features))
         return y if self.bias is None else y + self.bias.to(dtype)
+
+    def dequantize(self) -> torch.Tensor:
+        return self.weight.new_empty(self.out_features, self.in_features, dtype=torch.float32)
 
 
 class _Unpacked(torch.autograd.Function):

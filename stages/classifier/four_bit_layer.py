@@ -28,8 +28,9 @@ class Linear4bit(bnb.nn.Linear4bit, Packed):
         layer.register_parameter("bias", linear.bias)
         return layer.train(linear.training)
 
-    def unpacked(self) -> torch.Tensor:
-        """W (out, in) in float32."""
+    def dequantize(self) -> torch.Tensor:
+        if self.weight.is_meta:  # not packed there
+            return self.weight.detach()
         return bnb.functional.dequantize_4bit(self.weight.data, self.weight.quant_state)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -214,10 +214,21 @@ class PeftParams(Section):
         return init
 
 
-def _decomposed_in_full_precision(peft: PeftParams, info: ValidationInfo) -> PeftParams:
-    """Check that weights which `peft.init` changes are not quantized: what is left of them would be rounded to 4 bits anew."""
+def _init_beside_four_bits(peft: PeftParams, info: ValidationInfo) -> PeftParams:
+    """Check that LoRA can start as `peft.init` says beside quantized weights.
+
+    What is left of weights that it changes would be rounded to 4 bits anew, and PEFT gives the orthogonal A and B the type of
+    the frozen weights, which is then that of codes.
+    """
     train = info.data.get("train")
-    if train is not None and train.frozen_dtype == "nf4" and peft.init in DECOMPOSED:
+    if train is None or train.frozen_dtype != "nf4":
+        return peft
+    if peft.init == "orthogonal":
+        raise ValueError(
+            "init orthogonal is not possible beside 4-bit weights, whose type PEFT would give A and B, received it with "
+            "frozen_dtype nf4; set peft.init to default or gaussian, or train.frozen_dtype to same or bf16"
+        )
+    if peft.init in DECOMPOSED:
         raise ValueError(
             f"init {peft.init} changes the frozen weights, which frozen_dtype nf4 would round again, "
             "received both; set peft.init to default, or train.frozen_dtype to same or bf16"
@@ -290,7 +301,7 @@ class Params(Section):
     data: DataParams
     model: ModelParams
     train: TrainParams
-    peft: Annotated[PeftParams, AfterValidator(_decomposed_in_full_precision)]
+    peft: Annotated[PeftParams, AfterValidator(_init_beside_four_bits)]
     awp: Annotated[AwpParams, AfterValidator(_movable_weights)]
     mixout: MixoutParams
     evaluate: EvaluateParams
