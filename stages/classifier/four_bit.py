@@ -126,6 +126,17 @@ def packed_bytes(in_features: int, out_features: int) -> int:
     return -(-weights // 2) + blocks + 4 * -(-blocks // SCALES) + 4
 
 
+def storage(model: nn.Module) -> str:
+    """Say in words what the layers of `model` in nf4 take, and what all its frozen weights do, in MiB."""
+    layers = [layer for _, layer in packed_layers(model)]
+    packed = sum(packed_bytes(layer.in_features, layer.out_features) for layer in layers)
+    unpacked = 4 * sum(layer.numel for layer in layers)
+    ids = {id(layer.weight) for layer in layers}
+    others = sum(weight.nbytes for weight in model.parameters() if not weight.requires_grad and id(weight) not in ids)
+    mib = (f"{number / 2**20:,.1f}" for number in (packed, unpacked, packed + others, unpacked + others))
+    return "{} linear layers in nf4 take {} MiB instead of {}, all frozen weights {} MiB instead of {}".format(len(layers), *mib)
+
+
 class Shapes(Packed):
     """Stands for a layer in nf4 where tensors have no contents: its bytes, its memory while it computes, and its products.
 
