@@ -33,7 +33,9 @@ class ParameterCounts:
 def count_parameters(model: nn.Module) -> ParameterCounts:
     """Count by `requires_grad`; a parameter shared by several modules counts once.
 
-    Two weights in nf4 share a byte, and count as two. The untrained copy of the head that PEFT keeps beside the trained one is never used and not part of the total.
+    Two weights in nf4 share a byte, and count as two.
+
+    The untrained copy of the head that PEFT keeps beside the trained one is never used and not part of the total.
     """
     unused = {
         id(parameter)

@@ -1,8 +1,8 @@
 """Frozen linear layers in 4 bits: NormalFloat (nf4) with double quantization, as in QLoRA (Dettmers et al. 2023).
 
 Each 64 weights in a row w are kept as indices into 16 levels q of [-1, 1], the quantiles of a normal distribution, and their
-largest size c = max |w|: w is about c q. Double quantization keeps the c themselves in 8 bits, 256 of them with one float32 scale,
-after subtracting their mean. That is 4 + 8 / 64 + 32 / (64 * 256) = 4.127 bits for each weight instead of 32.
+largest size c = max |w|: w is about c q. Double quantization keeps the c themselves in 8 bits, 256 of them with one float32
+scale, after subtracting their mean. That is 4 + 8 / 64 + 32 / (64 * 256) = 4.127 bits for each weight instead of 32.
 
 The levels are computed from float32 weights, always on the CPU, so that the same base model gives the same bytes when a
 checkpoint is loaded. They are never trained and never saved.
@@ -23,7 +23,8 @@ from stages.project.errors import UserError
 
 NAME = "nf4"  # what `train.frozen_dtype` calls it
 BLOCK, SCALES = 64, 256  # weights that share a scale c, and scales that share one of theirs
-REMEDY = "pip install -r requirements-qlora.txt"
+ASKED = "train.frozen_dtype: received"  # how a refusal begins
+REMEDY = "pip install -r requirements-qlora.txt, or train with train.frozen_dtype bf16 or same"
 
 
 class Packed(nn.Module):
@@ -49,11 +50,11 @@ class Packed(nn.Module):
         raise NotImplementedError
 
 
-def check_four_bit(frozen_dtype: str, origin: str = "train.frozen_dtype") -> None:
+def check_four_bit(frozen_dtype: str, origin: str = ASKED) -> None:
     """Refuse nf4 where the package that computes with it cannot be loaded.
 
     Args:
-        origin: what asks for it, as the user knows it.
+        origin: how the message begins, in the words before "nf4".
 
     Raises:
         UserError: it is not installed, or cannot be loaded here.
@@ -66,17 +67,16 @@ def check_four_bit(frozen_dtype: str, origin: str = "train.frozen_dtype") -> Non
         if error.name != "bitsandbytes":
             raise
         raise UserError(
-            f"{origin}: received nf4, whose 4-bit layers need the package bitsandbytes, which is not installed; {REMEDY}, "
-            "or set train.frozen_dtype to bf16 or same"
+            f"{origin} nf4, whose 4-bit layers need the package bitsandbytes, which is not installed; {REMEDY}"
         ) from None
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         raise UserError(
-            f"{origin}: received nf4, whose 4-bit layers need the package bitsandbytes, which cannot be loaded here "
-            f"({' '.join(str(error).split())}); {REMEDY}, or set train.frozen_dtype to bf16 or same"
+            f"{origin} nf4, whose 4-bit layers need the package bitsandbytes, which cannot be loaded here "
+            f"({type(error).__name__}: {' '.join(str(error).split())}); {REMEDY}"
         ) from None
 
 
-def quantize(model: PreTrainedModel, origin: str = "train.frozen_dtype") -> int:
+def quantize(model: PreTrainedModel, origin: str = ASKED) -> int:
     """Put the linear layers of the encoder in `model` into nf4, before a method is attached; return how many.
 
     Embeddings, normalizations, biases, convolutions and the head stay float32. Weights on the device "meta" keep their shapes:
@@ -96,7 +96,7 @@ def quantize(model: PreTrainedModel, origin: str = "train.frozen_dtype") -> int:
 
 
 @torch.no_grad()
-def round_to_four_bit(model: PreTrainedModel, origin: str = "train.frozen_dtype") -> None:
+def round_to_four_bit(model: PreTrainedModel, origin: str = ASKED) -> None:
     """Give the weights that `quantize` would pack the values that they have there, c q, in float32.
 
     Raises:

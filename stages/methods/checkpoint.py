@@ -101,7 +101,7 @@ def _load_peft(folder: Path, merge: bool) -> tuple[PeftModel, str]:
     frozen = _frozen_dtype(folder, record)
     encoder = load_base_model(labels, seed=0, folder=base)
     if frozen == FOUR_BIT:  # before LoRA, as in training
-        (round_to_four_bit if merge else quantize)(encoder, f"{folder}, its frozen_dtype")
+        (round_to_four_bit if merge else quantize)(encoder, f"{folder}: trained with")
     model = _with_adapter(encoder, folder, again)
     if saved != set(get_peft_model_state_dict(model)):
         lost = sorted(saved ^ set(get_peft_model_state_dict(model)))

@@ -13,8 +13,8 @@ from packaging.requirements import Requirement
 DEVELOPMENT = re.compile(
     r"(^|[-_])(all|bench\w*|build|check|ci|cov\w*|dev\w*|doc\w*|example\w*|lint\w*|mypy|quality|style|test\w*|typ\w*)([-_]|$)"
 )
-# Loaded by our own code only where a parameter asks for it: `stages.project.provenance` then adds it. Installed or not, it changes
-# nothing for all others.
+# Used only where a parameter asks for it: `stages.project.provenance` then adds it. PEFT loads it wherever it is installed, which
+# changes no number of other trainings.
 ON_DEMAND = {"bitsandbytes"}
 EXTRA = re.compile(r"""extra *== *["']([^"']+)""")  # in the condition of a requirement
 
@@ -23,8 +23,8 @@ def package_versions(code: Iterable[Path]) -> dict[str, str]:
     """Return the installed version of each package that the Python files in `code` can load, by name, in order of name.
 
     That is: the packages that the files import; then, again and again, what a package requires on this system, and what it
-    names in its extras if that is installed, because libraries use an optional package as soon as they find it. `ON_DEMAND` is left
-    out.
+    names in its extras if that is installed, because libraries use an optional package as soon as they find it. `ON_DEMAND`
+    is left out.
 
     It is read from the source and from the packages' own metadata, never from what is loaded at the moment: a progress bar, a
     debugger or a resumed training loads other modules and gives the same answer.

@@ -17,6 +17,7 @@ from stages.memory.recompute import recompute_activations
 from stages.methods.method import attached
 from stages.methods.registry import method_of
 from stages.project.schema import Params
+from tests.four_bit import needs_bitsandbytes
 
 pytestmark = [
     pytest.mark.slow,
@@ -62,7 +63,9 @@ def peaks(params: Params, method: str, recompute: bool) -> list[tuple[float, flo
 @pytest.mark.parametrize(
     ("method", "precision", "frozen"),
     [("full", "fp32", "same"), ("full", "bf16", "same"),
-     ("lora", "fp32", "same"), ("lora", "bf16", "same"), ("lora", "bf16", "bf16"), ("adapter", "bf16", "bf16")],
+     ("lora", "fp32", "same"), ("lora", "bf16", "same"), ("lora", "bf16", "bf16"), ("adapter", "bf16", "bf16"),
+     pytest.param("lora", "fp32", "nf4", marks=needs_bitsandbytes),
+     pytest.param("lora", "bf16", "nf4", marks=needs_bitsandbytes)],
 )  # fmt: skip
 def test_the_prediction_is_within_a_tenth_of_the_measured_peak(with_params, method, precision, frozen, recompute):
     params = with_params(train={"precision": precision, "frozen_dtype": frozen})

@@ -9,8 +9,8 @@ from scipy.stats import norm
 from torch import nn
 
 from stages.classifier.counting import count_parameters
-from stages.classifier.faster.apply import accelerate, accelerate_training
 from stages.classifier.families import head_names
+from stages.classifier.faster.apply import accelerate, accelerate_training
 from stages.classifier.four_bit import (
     Shapes,
     check_four_bit,
@@ -276,7 +276,7 @@ def test_without_the_package_one_message_says_how_to_get_it(monkeypatch):
         message = refused(refuse)
         assert message.startswith("train.frozen_dtype: received nf4") and "bitsandbytes, which is not installed" in message
         assert "pip install -r requirements-qlora.txt" in message and "bf16 or same" in message
-    assert "models/lora: received nf4" in refused(check_four_bit, "nf4", "models/lora")
+    assert refused(check_four_bit, "nf4", "models/lora: trained with").startswith("models/lora: trained with nf4, whose")
     check_four_bit("bf16")
 
 
