@@ -11,7 +11,7 @@ from stages.classifier.low_precision import computing_dtype
 
 
 class Linear4bit(bnb.nn.Linear4bit, Packed):
-    """y = x W^T + b with x (..., in) and W (out, in) in nf4, unpacked for the product to autocast's precision, or else to float32.
+    """y = x W^T + b with x (..., in) and W (out, in) in nf4, unpacked for the product to autocast's precision, else to float32.
 
     The library's forward pass decides that once for all, rounds the bias for good, and on some processors packs the weights anew
     for inference, in bfloat16: logits would then depend on the processor, and on whether a model was evaluated before.

@@ -155,7 +155,9 @@ def test_frozen_weights_in_nf4_have_columns_of_their_own(facts, with_params):
     rows = facts.plan[(facts.plan["precision"] == "fp32") & (facts.plan["method"] != "full")]
     packed = rows.assign(frozen_dtype="nf4", peak_mib=500.0)
     run = replace(
-        facts, params=with_params(awp={"enabled": False}, train={"frozen_dtype": "nf4"}), plan=pd.concat([packed, facts.plan])
+        facts,
+        params=with_params(awp={"enabled": False}, train={"frozen_dtype": "nf4"}),
+        plan=pd.concat([packed, facts.plan], ignore_index=True),
     )
     assert "| large, LoRA | 2 x 16, 500 |" in memory.plan(run, EN)
     assert "| large, full fine-tuning | none (1 takes 1,000) |" in memory.plan(run, EN)
