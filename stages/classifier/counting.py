@@ -7,6 +7,7 @@ from peft.utils import ModulesToSaveWrapper
 from torch import nn
 
 from stages.classifier.families import head_names
+from stages.classifier.four_bit import packed_sizes
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class ParameterCounts:
 def count_parameters(model: nn.Module) -> ParameterCounts:
     """Count by `requires_grad`; a parameter shared by several modules counts once.
 
+    Two weights in nf4 share a byte, and count as two.
+
     The untrained copy of the head that PEFT keeps beside the trained one is never used and not part of the total.
     """
     unused = {
@@ -41,13 +44,14 @@ def count_parameters(model: nn.Module) -> ParameterCounts:
         for parameter in module.original_module.parameters()
     }
     head = {id(parameter) for module in head_modules(model).values() for parameter in module.parameters()}
+    packed = packed_sizes(model)
     counted = [parameter for parameter in model.parameters() if id(parameter) not in unused]
     trainable = [parameter for parameter in counted if parameter.requires_grad]
     return ParameterCounts(
         trainable=sum(parameter.numel() for parameter in trainable),
         trainable_body=sum(parameter.numel() for parameter in trainable if id(parameter) not in head),
         trainable_head=sum(parameter.numel() for parameter in trainable if id(parameter) in head),
-        total=sum(parameter.numel() for parameter in counted),
+        total=sum(packed.get(id(parameter), parameter.numel()) for parameter in counted),
     )
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from stages.project.errors import UserError
 
 LOW: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
-# What `train.frozen_dtype` may name; same: float32, as all weights are loaded. nf4 is not a type: see stages.methods.method
+# What `train.frozen_dtype` may name; same: float32, as all weights are loaded. nf4 is not a type: see stages.classifier.four_bit
 FROZEN_DTYPES = {"same": torch.float32, **LOW}
 
 

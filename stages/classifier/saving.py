@@ -7,6 +7,7 @@ from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from stages.classifier.four_bit import NAME, packed_layers
 from stages.classifier.low_precision import frozen_dtype_of
 from stages.classifier.quiet import quiet_libraries
 from stages.project.errors import UserError
@@ -45,7 +46,7 @@ def save_checkpoint(
                 (temporary / "README.md").unlink(missing_ok=True)  # PEFT's model card, which is a blank form
                 base = Path(model.active_peft_config.base_model_name_or_path)
                 record = {"path": base.as_posix(), "weights_sha256": weights_sha256(base)}
-                if (frozen := frozen_dtype_of(model)) != "same":
+                if (frozen := NAME if packed_layers(model) else frozen_dtype_of(model)) != "same":
                     record["frozen_dtype"] = frozen
                 write_json(temporary / BASE_RECORD, record)
             _truncating_to(tokenizer, max_length).save_pretrained(temporary)

@@ -174,6 +174,8 @@ def trained_precision(facts: CardFacts) -> str:
         return said
     kept = TYPES.get(train.frozen_dtype, train.frozen_dtype)
     here = "merged here with their rounded values" if facts.method == "lora" else "base/ holds them as they were before"
+    if train.frozen_dtype == "nf4":  # only its linear layers: embeddings and normalizations stay float32
+        kept = "nf4 (4 bits, double quantization) where they are linear layers'"
     return f"{said}; frozen weights in {kept}, {here}"
 
 

@@ -1,7 +1,6 @@
 """Peak memory of training, predicted by counting tensors instead of allocating them."""
 
 import contextlib
-import copy
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,9 +8,10 @@ from typing import Any, Self
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from peft_extras.awp import AdversarialWeightPerturbation, Move
+from stages.classifier.four_bit import fake_copy
 from stages.classifier.low_precision import in_precision
 from stages.memory.inputs import RandomInputs
 from stages.memory.recompute import recompute_activations
@@ -81,8 +81,7 @@ class MemoryPredictor:
     def __init__(self, model: nn.Module, inputs: RandomInputs, length: int, precision: str = "fp32"):
         self.inputs, self.length = inputs, length
         self._mode = FakeTensorMode()
-        with FakeCopyMode(self._mode):
-            self._model = copy.deepcopy(model).train()
+        self._model = fake_copy(model, self._mode).train()
         self._forward = in_precision(self._model, precision, inputs.device)
         self._embeddings = [module.weight for module in self._model.modules() if isinstance(module, nn.Embedding)]
         self._timelines: dict[object, Timeline] = {}

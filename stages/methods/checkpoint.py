@@ -11,6 +11,8 @@ from transformers import PreTrainedModel
 import peft_extras.bottleneck  # noqa: F401  (registers the adapter with PEFT)
 from stages.classifier.config import read_config
 from stages.classifier.faster.apply import accelerate
+from stages.classifier.four_bit import NAME as FOUR_BIT
+from stages.classifier.four_bit import quantize, round_to_four_bit
 from stages.classifier.loading import load_base_model, load_classifier
 from stages.classifier.low_precision import FROZEN_DTYPES, cast_for_inference, cast_frozen, round_frozen
 from stages.classifier.quiet import quiet_libraries
@@ -41,7 +43,7 @@ def load_checkpoint(folder: Path, merge: bool = False, acceleration: bool = True
         raise UserError(f"{folder}: no checkpoint (no config.json); run the stage train_{folder.name} first")
     model: torch.nn.Module
     if any((folder / name).exists() for name in PEFT_FILES):
-        model = _with_frozen_as_trained(_load_peft(folder), folder, merge)
+        model = _load_as_trained(folder, merge)
     else:
         model = load_classifier(folder, read_config(folder))
     if acceleration:
@@ -50,25 +52,27 @@ def load_checkpoint(folder: Path, merge: bool = False, acceleration: bool = True
     return model.eval()
 
 
-def _with_frozen_as_trained(model: PeftModel, folder: Path, merge: bool) -> torch.nn.Module:
-    """Return `model`, or what it is when merged, with its frozen weights in the precision of training; nothing is trainable."""
-    frozen = _frozen_dtype(folder)
+def _load_as_trained(folder: Path, merge: bool) -> torch.nn.Module:
+    """Return the model, or what it is when merged, with its frozen weights in the precision of training; nothing is trainable."""
+    model, frozen = _load_peft(folder, merge)
     if merge:
-        round_frozen(model, frozen)
+        if frozen != FOUR_BIT:
+            round_frozen(model, FROZEN_DTYPES[frozen])
         return _merged(model, folder).requires_grad_(False)
-    cast_frozen(model, frozen)
+    if frozen != FOUR_BIT:
+        cast_frozen(model, FROZEN_DTYPES[frozen])
     return model.requires_grad_(False)
 
 
-def _frozen_dtype(folder: Path) -> torch.dtype:
-    """The precision in which training kept the frozen weights."""
-    name = read_json(folder / BASE_RECORD).get("frozen_dtype", "same")
-    if name not in FROZEN_DTYPES:
+def _frozen_dtype(folder: Path, record: dict) -> str:
+    """The precision in which training kept the frozen weights, as `train.frozen_dtype` calls it."""
+    name = record.get("frozen_dtype", "same")
+    if name not in (*FROZEN_DTYPES, FOUR_BIT):
         raise UserError(
-            f"{folder}: frozen_dtype in {BASE_RECORD} must be one of {', '.join(FROZEN_DTYPES)}, received {name!r}; "
+            f"{folder}: frozen_dtype in {BASE_RECORD} must be one of {', '.join((*FROZEN_DTYPES, FOUR_BIT))}, received {name!r}; "
             f"train it again: dvc repro train_{folder.name}"
         )
-    return FROZEN_DTYPES[name]
+    return name
 
 
 def _merged(model: PeftModel, folder: Path) -> torch.nn.Module:
@@ -78,7 +82,8 @@ def _merged(model: PeftModel, folder: Path) -> torch.nn.Module:
         raise UserError(f"{folder}: {error}") from None
 
 
-def _load_peft(folder: Path) -> PeftModel:
+def _load_peft(folder: Path, merge: bool) -> tuple[PeftModel, str]:
+    """Return the model, and in which precision its frozen weights were. Those of nf4 are so already, or rounded to be merged."""
     again = f"train it again: dvc repro train_{folder.name}"
     try:
         record = read_json(folder / BASE_RECORD)
@@ -93,11 +98,15 @@ def _load_peft(folder: Path) -> PeftModel:
             f"{folder}: trained on a base model whose weights have SHA-256 {expected}, but those in {base} have {found}; "
             f"put that base model back, or {again}"
         )
-    model = _with_adapter(load_base_model(labels, seed=0, folder=base), folder, again)
+    frozen = _frozen_dtype(folder, record)
+    encoder = load_base_model(labels, seed=0, folder=base)
+    if frozen == FOUR_BIT:  # before LoRA, as in training
+        (round_to_four_bit if merge else quantize)(encoder, f"{folder}: trained with")
+    model = _with_adapter(encoder, folder, again)
     if saved != set(get_peft_model_state_dict(model)):
         lost = sorted(saved ^ set(get_peft_model_state_dict(model)))
         raise UserError(f"{folder}: its weights do not match its configuration, they differ in {lost[0]}; {again}")
-    return model
+    return model, frozen
 
 
 def _with_adapter(base: PreTrainedModel, folder: Path, again: str) -> PeftModel:

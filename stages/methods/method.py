@@ -7,9 +7,10 @@ from peft import PeftModel
 from transformers import PreTrainedModel
 
 from stages.classifier.faster.apply import accelerate
+from stages.classifier.four_bit import NAME as FOUR_BIT
+from stages.classifier.four_bit import quantize
 from stages.classifier.loading import load_base_model
 from stages.classifier.low_precision import FROZEN_DTYPES, cast_frozen
-from stages.project.errors import UserError
 from stages.project.schema import Params
 
 Model = PreTrainedModel | PeftModel
@@ -28,24 +29,28 @@ def build(method: Method, params: Params, labels: Sequence[str]) -> Model:
     """Return the pre-trained encoder with a new head for `labels`, as `method` trains it.
 
     Raises:
-        UserError: as `load_base_model` and `keep_frozen`.
+        UserError: as `load_base_model` and `attached`.
     """
-    model = method.attach(load_base_model(labels, params.seed), params)
-    keep_frozen(model, params.train.frozen_dtype)
+    model = attached(method, load_base_model(labels, params.seed), params, params.train.frozen_dtype)
     if params.train.acceleration:
         accelerate(model)
     return model
 
 
-def keep_frozen(model: Model, frozen_dtype: str) -> None:
-    """Keep what `model` does not train as `train.frozen_dtype` says. After full fine-tuning was attached nothing is frozen.
+def attached(method: Method, base: PreTrainedModel, params: Params, frozen_dtype: str) -> Model:
+    """Return `base` as `method` trains it, with what is not trained kept as `frozen_dtype` says (`train.frozen_dtype`).
+
+    Layers in nf4 come before the method, whose LoRA and DoRA then start from the rounded weights. The other precisions come
+    after it: what it trains is known only then. Full fine-tuning freezes nothing, and nothing is rounded.
 
     Raises:
-        UserError: nf4 is asked for: nothing here puts 4-bit layers into an encoder.
+        UserError: nf4 is asked for, and the package that computes with it is not here.
     """
-    if frozen_dtype == "nf4":
-        raise UserError(
-            "train.frozen_dtype: received nf4, and 4-bit layers for the frozen encoder (QLoRA) are not part of this project yet; "
-            "use bf16, which halves the frozen weights, or same"
-        )
+    if method.NAME == "full":
+        return method.attach(base, params)
+    if frozen_dtype == FOUR_BIT:
+        quantize(base)
+        return method.attach(base, params)
+    model = method.attach(base, params)
     cast_frozen(model, FROZEN_DTYPES[frozen_dtype])
+    return model

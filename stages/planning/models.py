@@ -5,7 +5,8 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedConfig
 
 from stages.classifier.faster.apply import accelerate
-from stages.methods.method import Method, keep_frozen
+from stages.classifier.four_bit import shapes_only
+from stages.methods.method import Method, attached
 from stages.project.schema import Params
 
 
@@ -20,8 +21,8 @@ def unloaded_model(
     config.num_labels = num_labels
     with torch.device("meta"):
         base = AutoModelForSequenceClassification.from_config(config)
-        model = method.attach(base, params)
-        keep_frozen(model, frozen_dtype)
+        model = attached(method, base, params, frozen_dtype)
+        shapes_only(model)
     if params.train.acceleration:
         accelerate(model)
     return model.to_empty(device="cpu")

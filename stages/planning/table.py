@@ -64,12 +64,8 @@ def precisions(method: str, params: Params) -> list[tuple[str, str]]:
 
 
 def own_precision(method: str, params: Params) -> tuple[str, str]:
-    """Return this run's precision and frozen_dtype, same where `method` freezes nothing.
-
-    Same stands for nf4 too, in which no training keeps weights yet.
-    """
-    frozen_dtype = params.train.frozen_dtype
-    return params.train.precision, "same" if method == "full" or frozen_dtype == "nf4" else frozen_dtype
+    """Return this run's precision and frozen_dtype, same where `method` freezes nothing."""
+    return params.train.precision, "same" if method == "full" else params.train.frozen_dtype
 
 
 @quiet_libraries()

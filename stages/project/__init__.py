@@ -1,5 +1,6 @@
 """What every stage needs: parameters, paths, files, errors, and how a stage runs."""
 
+import logging
 import sys
 from importlib.util import find_spec
 
@@ -15,3 +16,5 @@ if MISSING:
         f"error: {sys.executable} lacks {', '.join(MISSING)}; activate the environment of this project (. .venv/bin/activate), "
         "or make it first (make setup)"
     )
+# PEFT loads it wherever it is installed, and it then tells each time which of its kernels for inference in bfloat16 it lacks
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

@@ -13,6 +13,9 @@ from packaging.requirements import Requirement
 DEVELOPMENT = re.compile(
     r"(^|[-_])(all|bench\w*|build|check|ci|cov\w*|dev\w*|doc\w*|example\w*|lint\w*|mypy|quality|style|test\w*|typ\w*)([-_]|$)"
 )
+# Used only where a parameter asks for it: `stages.project.provenance` then adds it. PEFT loads it wherever it is installed, which
+# changes no number of other trainings.
+ON_DEMAND = {"bitsandbytes"}
 EXTRA = re.compile(r"""extra *== *["']([^"']+)""")  # in the condition of a requirement
 
 
@@ -20,7 +23,8 @@ def package_versions(code: Iterable[Path]) -> dict[str, str]:
     """Return the installed version of each package that the Python files in `code` can load, by name, in order of name.
 
     That is: the packages that the files import; then, again and again, what a package requires on this system, and what it
-    names in its extras if that is installed, because libraries use an optional package as soon as they find it.
+    names in its extras if that is installed, because libraries use an optional package as soon as they find it. `ON_DEMAND`
+    is left out.
 
     It is read from the source and from the packages' own metadata, never from what is loaded at the moment: a progress bar, a
     debugger or a resumed training loads other modules and gives the same answer.
@@ -29,7 +33,7 @@ def package_versions(code: Iterable[Path]) -> dict[str, str]:
         code: files and folders; what is no Python file counts for nothing.
     """
     found: dict[str, str] = {}
-    todo = {package for file in python_files(code) for package in _imported(file)}
+    todo = {package for file in python_files(code) for package in _imported(file)} - ON_DEMAND
     while todo:
         name = todo.pop()
         try:
@@ -74,6 +78,14 @@ def _installed(name: str) -> tuple[str, set[str]]:
         if not requirement.marker or any(requirement.marker.evaluate({"extra": extra}) for extra in wanted):
             needed.add(canonical(requirement.name))
     return package.version, needed
+
+
+def installed_version(name: str) -> str:
+    """The version of an installed package, or "none"."""
+    try:
+        return distribution(name).version
+    except PackageNotFoundError:
+        return "none"
 
 
 def canonical(name: str) -> str:

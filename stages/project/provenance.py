@@ -13,7 +13,7 @@ from stages.project.environment import computed_in, recorded_environment
 from stages.project.errors import UserError
 from stages.project.files import content_hash, write_json
 from stages.project.machine import cpu_identity, describe_machine, pick_device
-from stages.project.packages import package_versions
+from stages.project.packages import installed_version, package_versions
 from stages.project.paths import PARAMS, PIPELINE, PROVENANCE, SCRATCH, queued_from
 from stages.project.pipeline import parameter_keys, stage_definitions
 from stages.project.processes import process_count
@@ -53,6 +53,8 @@ def stage_inputs(stage: str, params: Params) -> dict[str, str]:
     inputs |= {path: content_hash(Path(path)) for path in definition["deps"]}
     code = [Path(path) for path in definition["deps"] if path.startswith(CODE)]
     inputs |= {f"package {name}": version for name, version in package_versions(code).items()}
+    if params.train.frozen_dtype == "nf4" and ("train.frozen_dtype" in keys or "models/lora" in definition["deps"]):
+        inputs["package bitsandbytes"] = installed_version("bitsandbytes")  # not among them: nothing else uses it
     inputs |= {str(REQUIREMENTS): content_hash(REQUIREMENTS)}
     inputs |= {f"machine {key}": str(value) for key, value in describe_machine(pick_device()).items()}
     inputs |= {"machine processes": str(process_count()), "machine precision": computed_in(stage, params)}

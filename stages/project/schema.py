@@ -214,10 +214,21 @@ class PeftParams(Section):
         return init
 
 
-def _decomposed_in_full_precision(peft: PeftParams, info: ValidationInfo) -> PeftParams:
-    """Check that weights which `peft.init` changes are not quantized: what is left of them would be rounded to 4 bits anew."""
+def _init_beside_four_bits(peft: PeftParams, info: ValidationInfo) -> PeftParams:
+    """Check that LoRA can start as `peft.init` says beside quantized weights.
+
+    What is left of weights that it changes would be rounded to 4 bits anew, and PEFT gives the orthogonal A and B the type of
+    the frozen weights, which is then that of codes.
+    """
     train = info.data.get("train")
-    if train is not None and train.frozen_dtype == "nf4" and peft.init in DECOMPOSED:
+    if train is None or train.frozen_dtype != "nf4":
+        return peft
+    if peft.init == "orthogonal":
+        raise ValueError(
+            "init orthogonal is not possible beside 4-bit weights, whose type PEFT would give A and B, received it with "
+            "frozen_dtype nf4; set peft.init to default or gaussian, or train.frozen_dtype to same or bf16"
+        )
+    if peft.init in DECOMPOSED:
         raise ValueError(
             f"init {peft.init} changes the frozen weights, which frozen_dtype nf4 would round again, "
             "received both; set peft.init to default, or train.frozen_dtype to same or bf16"
@@ -242,6 +253,17 @@ class AwpParams(Section):
         if start is not None and start >= end:
             raise ValueError(f"window_start must be less than window_end, received window_start {start:g} and window_end {end:g}")
         return end
+
+
+def _movable_weights(awp: AwpParams, info: ValidationInfo) -> AwpParams:
+    """Check that weights which AWP is to move are not codes of 4 bits, which have no gradient."""
+    train = info.data.get("train")
+    if train is not None and train.frozen_dtype == "nf4" and awp.enabled and awp.target == "all":
+        raise ValueError(
+            "target all moves the frozen weights too, and in frozen_dtype nf4 they are 4-bit codes, which have no gradient and "
+            "cannot move by a percent, received both; set awp.target to trainable, or train.frozen_dtype to same or bf16"
+        )
+    return awp
 
 
 class MixoutParams(Section):
@@ -279,8 +301,8 @@ class Params(Section):
     data: DataParams
     model: ModelParams
     train: TrainParams
-    peft: Annotated[PeftParams, AfterValidator(_decomposed_in_full_precision)]
-    awp: AwpParams
+    peft: Annotated[PeftParams, AfterValidator(_init_beside_four_bits)]
+    awp: Annotated[AwpParams, AfterValidator(_movable_weights)]
     mixout: MixoutParams
     evaluate: EvaluateParams
     benchmark: BenchmarkParams

@@ -14,6 +14,7 @@ from stages.report.prepared import share
 # by (awp, gradient_checkpointing)
 VARIANTS = {(False, False): "plain", (False, True): "checkpointing", (True, False): "awp", (True, True): "both"}
 CASE = ["model", "method", "awp", "gradient_checkpointing"]
+FROZEN = ("same", "bf16", "fp16", "nf4")  # of `train.frozen_dtype`, by the memory that they take
 PARTS = ("weights_mib", "gradients_mib", "optimizer_state_mib", "activations_mib")
 
 
@@ -138,8 +139,8 @@ def practice(facts: Facts, words: Language) -> str:
         return ""
     largest = plan.loc[plan["weights_mib"].idxmax(), "model"]
     rows = plan[(plan["model"] == largest) & plan["gradient_checkpointing"]].set_index(["precision", "frozen_dtype"])
-    plain, low = ("fp32", "same"), _precisions(facts)[-1]
-    if low not in rows.index or low == plain:
+    plain, low = ("fp32", "same"), next((pair for pair in _precisions(facts) if pair[0] == pair[1]), None)
+    if low is None or low not in rows.index:
         return ""
     row = rows.loc[low]
     if not row.micro_batch_size:
@@ -151,15 +152,14 @@ def practice(facts: Facts, words: Language) -> str:
 def _own_precision(facts: Facts) -> pd.DataFrame:
     """The rows of the plan in this run's precision (stages.planning.table.own_precision)."""
     train, plan = facts.params.train, facts.plan
-    frozen_dtype = "same" if train.frozen_dtype == "nf4" else train.frozen_dtype
-    of_method = plan["method"].map(lambda method: "same" if method == "full" else frozen_dtype)
+    of_method = plan["method"].map(lambda method: "same" if method == "full" else train.frozen_dtype)
     return plan[(plan["precision"] == train.precision) & (plan["frozen_dtype"] == of_method)]
 
 
 def _precisions(facts: Facts) -> list[tuple[str, str]]:
     """The planned pairs (precision, frozen_dtype), from float32 to the one that takes least."""
     pairs = set(facts.plan[["precision", "frozen_dtype"]].itertuples(index=False, name=None))
-    return sorted(pairs, key=lambda pair: (pair[0] != "fp32", pair[1] != "same"))
+    return sorted(pairs, key=lambda pair: (pair[0] != "fp32", FROZEN.index(pair[1])))
 
 
 def _precision(case: tuple[str, str], words: Language) -> str:

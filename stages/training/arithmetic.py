@@ -1,6 +1,5 @@
 """How much arithmetic a training asked for, and which share of the machine's matrix rate it reached: printed, never written."""
 
-import copy
 import time
 from collections import Counter
 from typing import Any
@@ -9,11 +8,12 @@ import numpy as np
 import torch
 from peft import PeftModel
 from torch import nn
-from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from stages.classifier.faster.apply import set_attention
+from stages.classifier.four_bit import Packed, fake_copy
 from stages.project.durations import in_words
 from stages.project.processes import process_count
 
@@ -95,8 +95,7 @@ def pass_operations(model: nn.Module, trained: tuple[bool, ...]) -> tuple[int, i
         trained: for each parameter of `model`, in its order, whether the pass computes its gradient.
     """
     mode = FakeTensorMode()
-    with FakeCopyMode(mode):
-        fake = copy.deepcopy(model).train()
+    fake = fake_copy(model, mode).train()
     base = fake.get_base_model() if isinstance(fake, PeftModel) else fake
     if isinstance(base, PreTrainedModel):
         if base.is_activation_checkpointing:
@@ -121,9 +120,11 @@ def matrix_rate(model: nn.Module, rows: int, dtype: torch.dtype, seconds: float 
 
     It is what this process, with its threads, can reach with nothing beside the product, measured for `seconds`.
     """
-    width = max((module.weight for module in model.modules() if isinstance(module, nn.Linear)), key=torch.Tensor.numel)
-    states = torch.linspace(-1, 1, rows * width.shape[1], device=width.device).view(rows, -1).to(dtype)
-    weight = torch.linspace(-1, 1, width.numel(), device=width.device).view(width.shape).to(dtype)
+    layers = (module for module in model.modules() if isinstance(module, nn.Linear | Packed))
+    largest = max(layers, key=lambda layer: layer.in_features * layer.out_features)
+    shape, device = (largest.out_features, largest.in_features), largest.weight.device
+    states = torch.linspace(-1, 1, rows * shape[1], device=device).view(rows, -1).to(dtype)
+    weight = torch.linspace(-1, 1, shape[0] * shape[1], device=device).view(shape).to(dtype)
     best, end = float("inf"), time.monotonic() + seconds
     while time.monotonic() < end:
         started = time.monotonic()

@@ -13,6 +13,7 @@ from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from peft_extras.mixout import apply_mixout
 from stages.classifier.counting import count_parameters, head_modules
 from stages.classifier.faster.apply import accelerate_training
+from stages.classifier.four_bit import check_four_bit, packed_layers, storage
 from stages.classifier.low_precision import check_precision
 from stages.classifier.scores import classification_scores
 from stages.classifier.splits import column, load_labels, load_split, load_tokenizer, make_collator
@@ -80,6 +81,8 @@ def fit(
     """
     settle_environment()  # a stage has done so already; experiments may not have
     check_precision(params.train.precision, "train.precision", pick_device())
+    if method.NAME != "full":
+        check_four_bit(params.train.frozen_dtype)
     model = build(method, params, labels)
     mixout_layers = apply_mixout(model, head_modules(model), params.mixout.p) if params.mixout.enabled else 0
     if params.train.acceleration:
@@ -88,6 +91,8 @@ def fit(
         recompute_activations(model)
     counts = count_parameters(model)
     print(f"{method.NAME}: {counts}; mixout on {mixout_layers} layer(s) of the head", flush=True)
+    if packed_layers(model):
+        print(f"{method.NAME}: {storage(model)}", flush=True)
     if method.NAME == "full" and params.train.frozen_dtype != "same":
         print(f"full: train.frozen_dtype={params.train.frozen_dtype} has no effect: full fine-tuning freezes nothing", flush=True)
 

@@ -14,9 +14,10 @@ from stages.classifier.faster.apply import accelerate
 from stages.memory.inputs import RandomInputs
 from stages.memory.predict import MIB, MemoryPredictor
 from stages.memory.recompute import recompute_activations
-from stages.methods.method import keep_frozen
+from stages.methods.method import attached
 from stages.methods.registry import method_of
 from stages.project.schema import Params
+from tests.four_bit import needs_bitsandbytes
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,10 +34,8 @@ def peaks(params: Params, method: str, recompute: bool) -> list[tuple[float, flo
     sizes = {"hidden_size": 512, "num_hidden_layers": 4, "num_attention_heads": 8, "intermediate_size": 2048}
 
     def build() -> torch.nn.Module:
-        model = method_of(method).attach(
-            AutoModelForSequenceClassification.from_config(BertConfig(vocab_size=8000, **sizes)), params
-        )
-        keep_frozen(model, params.train.frozen_dtype)
+        base = AutoModelForSequenceClassification.from_config(BertConfig(vocab_size=8000, **sizes))
+        model = attached(method_of(method), base, params, params.train.frozen_dtype)
         accelerate(model)
         if recompute:
             recompute_activations(model)
@@ -64,7 +63,9 @@ def peaks(params: Params, method: str, recompute: bool) -> list[tuple[float, flo
 @pytest.mark.parametrize(
     ("method", "precision", "frozen"),
     [("full", "fp32", "same"), ("full", "bf16", "same"),
-     ("lora", "fp32", "same"), ("lora", "bf16", "same"), ("lora", "bf16", "bf16"), ("adapter", "bf16", "bf16")],
+     ("lora", "fp32", "same"), ("lora", "bf16", "same"), ("lora", "bf16", "bf16"), ("adapter", "bf16", "bf16"),
+     pytest.param("lora", "fp32", "nf4", marks=needs_bitsandbytes),
+     pytest.param("lora", "bf16", "nf4", marks=needs_bitsandbytes)],
 )  # fmt: skip
 def test_the_prediction_is_within_a_tenth_of_the_measured_peak(with_params, method, precision, frozen, recompute):
     params = with_params(train={"precision": precision, "frozen_dtype": frozen})

@@ -180,6 +180,12 @@ def test_the_licence_comes_from_the_base_models_card(tmp_path, content, expected
     [
         ("full", {}, "float32"),
         ("full", {"precision": "bf16", "frozen_dtype": "bf16"}, "bfloat16 by autocast, trained weights in float32"),
+        (
+            "lora",
+            {"frozen_dtype": "nf4"},
+            "float32; frozen weights in nf4 (4 bits, double quantization) where they are linear layers', merged here with their "
+            "rounded values",
+        ),
         ("lora", {"frozen_dtype": "bf16"}, "float32; frozen weights in bfloat16, merged here with their rounded values"),
         (
             "adapter",

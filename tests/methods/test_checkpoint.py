@@ -10,12 +10,14 @@ from transformers import BertTokenizerFast
 
 from peft_extras.mixout import apply_mixout
 from stages.classifier.counting import count_parameters, head_modules
+from stages.classifier.four_bit import packed_layers
 from stages.classifier.low_precision import frozen_dtype_of
 from stages.classifier.saving import BASE_RECORD, save_checkpoint
 from stages.methods.checkpoint import load_checkpoint
 from stages.methods.method import build
 from stages.methods.registry import method_of
 from stages.project.schema import METHODS
+from tests.four_bit import hide_bitsandbytes, needs_bitsandbytes
 from tests.refusals import refused
 
 LABELS = ["negative", "positive"]
@@ -95,7 +97,7 @@ def test_a_full_checkpoint_without_its_head_is_refused(project, params, checkpoi
 
 
 @pytest.mark.parametrize("method", ["lora", "adapter"])
-@pytest.mark.parametrize("frozen", ["bf16", "fp16"])
+@pytest.mark.parametrize("frozen", ["bf16", "fp16", pytest.param("nf4", marks=needs_bitsandbytes)])
 def test_frozen_weights_come_back_in_the_precision_of_training(project, with_params, batch, method, frozen):
     """The same logits, bit for bit, and with LoRA merged into the rounded weights the same but for the order of sums."""
     model = build(method_of(method), with_params(train={"frozen_dtype": frozen}), LABELS)
@@ -110,7 +112,12 @@ def test_frozen_weights_come_back_in_the_precision_of_training(project, with_par
     expected = model.eval()(**batch).logits
     loaded = load_checkpoint(folder)
     assert torch.equal(loaded(**batch).logits, expected)
-    assert frozen_dtype_of(loaded) == frozen
+    if frozen == "nf4":
+        packed = {place: layer.weight for place, layer in packed_layers(model)}
+        again = {place: layer.weight for place, layer in packed_layers(loaded)}
+        assert len(packed) == 13 and all(torch.equal(packed[place], again[place]) for place in packed)
+    else:
+        assert frozen_dtype_of(loaded) == frozen
     if method == "lora":
         merged = load_checkpoint(folder, merge=True)
         assert {weight.dtype for weight in merged.parameters()} == {torch.float32}
@@ -129,4 +136,29 @@ def test_an_unknown_precision_of_frozen_weights_is_refused(checkpoint):
     content = json.loads((checkpoint / BASE_RECORD).read_text())
     (checkpoint / BASE_RECORD).write_text(json.dumps(content | {"frozen_dtype": "int3"}))
     message = refused(load_checkpoint, checkpoint)
-    assert "frozen_dtype in base_model.json must be one of same, bf16, fp16, received 'int3'" in message
+    assert "frozen_dtype in base_model.json must be one of same, bf16, fp16, nf4, received 'int3'" in message
+
+
+@pytest.mark.parametrize("merge", [True, False])
+def test_a_checkpoint_of_nf4_without_the_package_is_refused(checkpoint, monkeypatch, merge):
+    content = json.loads((checkpoint / BASE_RECORD).read_text())
+    (checkpoint / BASE_RECORD).write_text(json.dumps(content | {"frozen_dtype": "nf4"}))
+    hide_bitsandbytes(monkeypatch)
+    message = refused(load_checkpoint, checkpoint, merge)
+    assert message.startswith("models/lora: trained with nf4") and "pip install -r requirements-qlora.txt" in message
+
+
+@needs_bitsandbytes
+def test_dora_beside_nf4_comes_back_and_merges(project, with_params, batch):
+    params = with_params(train={"frozen_dtype": "nf4"}, peft={"use_dora": True, "target": "all"})
+    model = build(method_of("lora"), params, LABELS)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.add_(0.1 * torch.randn_like(weight))
+    write_vocabulary()
+    folder = Path("models/lora")
+    save_checkpoint(model, BertTokenizerFast("vocab.txt"), folder)
+    expected = model.eval()(**batch).logits
+    assert torch.equal(load_checkpoint(folder)(**batch).logits, expected)
+    torch.testing.assert_close(load_checkpoint(folder, merge=True)(**batch).logits, expected, atol=1e-5, rtol=1e-5)

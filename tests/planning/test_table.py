@@ -6,6 +6,7 @@ from torch import nn
 from transformers import AlbertConfig, BertConfig
 
 from stages.classifier.config import read_config
+from stages.classifier.four_bit import packed_bytes
 from stages.memory.budget import RESERVE_MIB
 from stages.memory.inputs import RandomInputs
 from stages.memory.predict import MIB, predict_training_memory
@@ -16,6 +17,7 @@ from stages.planning.models import unloaded_model
 from stages.planning.table import own_precision, plan, precisions
 from stages.project.paths import BASE_MODEL
 from stages.project.schema import METHODS
+from tests.four_bit import needs_bitsandbytes
 
 pytestmark = pytest.mark.slow
 
@@ -98,6 +100,7 @@ def test_checkpointing_is_left_out_where_a_family_does_not_support_it(with_param
         ({}, {"full": 2, "lora": 3}),
         ({"precision": "bf16", "frozen_dtype": "bf16"}, {"full": 2, "lora": 3}),
         ({"precision": "fp16", "frozen_dtype": "fp16"}, {"full": 2, "lora": 3}),
+        ({"frozen_dtype": "nf4"}, {"full": 2, "lora": 4}),
         ({"frozen_dtype": "bf16"}, {"full": 2, "lora": 4}),  # the fourth: multiplied in float32, kept in bf16
     ],
 )
@@ -119,3 +122,26 @@ def test_frozen_weights_in_bf16_take_half_and_autocast_leaves_the_others_as_they
     assert autocast.weights_mib == full.weights_mib
     assert low.weights_mib == pytest.approx(full.weights_mib - matrices / 2, abs=0.1)
     assert low.optimizer_state_mib == autocast.optimizer_state_mib == full.optimizer_state_mib
+
+
+@needs_bitsandbytes
+@pytest.mark.parametrize(("method", "peft"), [("lora", {}), ("lora", {"use_dora": True}), ("adapter", {"adapter": "parallel"})])
+def test_in_nf4_a_model_without_weights_has_the_prediction_of_the_loaded_one(project, with_params, method, peft):
+    params = with_params(train={"frozen_dtype": "nf4"}, peft=peft)
+    loaded = build(method_of(method), params, LABELS)
+    bare = unloaded_model(read_config(BASE_MODEL), 2, method_of(method), params, "nf4")
+    for awp in (False, True):
+        arguments = (INPUTS, (2, 4), 8, True, awp)
+        assert predict_training_memory(bare, *arguments) == predict_training_memory(loaded, *arguments)
+
+
+@needs_bitsandbytes
+def test_the_plan_of_a_run_in_nf4_has_its_packed_bytes(with_params):
+    params = with_params(data={"max_length": 32}, train={"batch_size": 8, "micro_batch_size": 4, "frozen_dtype": "nf4"})
+    rows = plan("small", encoder(), 2, "lora", params)
+    weights = {(row.precision, row.frozen_dtype): row.weights_mib for row in rows}
+    attention, feed_forward = packed_bytes(64, 64), packed_bytes(64, 256)
+    packed = 3 * (4 * attention + 2 * feed_forward) + attention  # three layers and the pooler
+    unpacked = 4 * (3 * (4 * 64 * 64 + 2 * 64 * 256) + 64 * 64)
+    assert weights["fp32", "nf4"] == pytest.approx(weights["fp32", "same"] - (unpacked - packed) / MIB, abs=0.1)
+    assert {row.awp for row in rows if row.frozen_dtype == "nf4"} == {False, True}

@@ -68,6 +68,14 @@ def refusal(tmp_path):
             {"peft.init": "pissa", "train.frozen_dtype": "nf4"},
             ["peft: init pissa changes the frozen weights", "frozen_dtype nf4"],
         ),
+        (
+            {"peft.init": "orthogonal", "train.frozen_dtype": "nf4"},
+            ["peft: init orthogonal is not possible beside 4-bit weights", "frozen_dtype nf4", "default or gaussian"],
+        ),
+        (
+            {"awp.enabled": True, "awp.target": "all", "train.frozen_dtype": "nf4"},
+            ["awp: target all moves the frozen weights too", "frozen_dtype nf4", "set awp.target to trainable"],
+        ),
         ({"peft": [1, 2]}, ["peft: a block of parameters was expected, received [1, 2]"]),
         ({"train.learning_rate.full": float("nan")}, ["train.learning_rate.full", "finite number", "received nan"]),
         ({"train.learning_rate.full": "fast"}, ["train.learning_rate.full", "valid number", "received 'fast'"]),

@@ -163,3 +163,16 @@ def test_another_environment_package_requirement_or_number_of_threads_is_another
     assert differing() == {"requirements.txt"}
     Path("requirements.txt").unlink()
     assert differing() == set()
+
+
+@pytest.mark.parametrize(("stage", "used"), [("train_lora", True), ("train_adapter", True), ("train_full", False)])
+def test_the_package_for_nf4_is_recorded_where_it_computes_and_nowhere_else(project, params, monkeypatch, stage, used):
+    """Installed or not, it leaves the key of every other training as it is."""
+    prepare(project)
+    monkeypatch.setattr(records, "installed_version", lambda name: "1.2.3")
+    keys = {}
+    for frozen in ("same", "nf4"):
+        write_params(project, params, frozen_dtype=frozen)
+        keys[frozen] = stage_inputs(stage, load_params())
+    assert "package bitsandbytes" not in keys["same"]
+    assert keys["nf4"].get("package bitsandbytes") == ("1.2.3" if used else None)

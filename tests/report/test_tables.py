@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from sklearn.metrics import classification_report
 
@@ -147,6 +148,25 @@ def test_what_fits_is_said_in_the_precision_of_the_run(facts, with_params):
     run = replace(facts, params=with_params(awp={"enabled": False}, train=low))
     assert "| large, LoRA | 2 x 16, 600 |" in memory.plan(run, EN)
     assert "| large, full fine-tuning | none (1 takes 900) |" in memory.plan(run, EN)
+
+
+def test_frozen_weights_in_nf4_have_columns_of_their_own(facts, with_params):
+    """What fits is said with them, and the sentence on a small card stays about one low precision for all."""
+    rows = facts.plan[(facts.plan["precision"] == "fp32") & (facts.plan["method"] != "full")]
+    packed = rows.assign(frozen_dtype="nf4", peak_mib=500.0)
+    run = replace(
+        facts,
+        params=with_params(awp={"enabled": False}, train={"frozen_dtype": "nf4"}),
+        plan=pd.concat([packed, facts.plan], ignore_index=True),
+    )
+    assert "| large, LoRA | 2 x 16, 500 |" in memory.plan(run, EN)
+    assert "| large, full fine-tuning | none (1 takes 1,000) |" in memory.plan(run, EN)
+    header = memory.by_precision(run, EN).splitlines()[0]
+    assert (
+        "| fp32 | fp32, checkpointing | fp32, frozen weights in nf4 | fp32, frozen weights in nf4, checkpointing | bf16 |"
+        in header
+    )
+    assert memory.practice(run, EN) == memory.practice(facts, EN) != ""
 
 
 def test_memory_savings_follow_the_prediction(facts):

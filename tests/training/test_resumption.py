@@ -24,6 +24,7 @@ from stages.project.schema import METHODS
 from stages.training import results as training_results
 from stages.training import run
 from stages.training.save_point import Saved, SavePoint
+from tests.four_bit import needs_bitsandbytes
 from tests.imports import ROOT
 from tests.training.tiny import prepare, results, write_params
 
@@ -139,7 +140,10 @@ def test_killed_at_random_moments(copies, method, awp):
     assert not list((killed / SAVE_POINTS).iterdir())
 
 
-@pytest.mark.parametrize(("method", "frozen"), [("full", "same"), ("lora", "bf16"), ("adapter", "bf16")])
+@pytest.mark.parametrize(
+    ("method", "frozen"),
+    [("full", "same"), ("lora", "bf16"), ("adapter", "bf16"), pytest.param("lora", "nf4", marks=needs_bitsandbytes)],
+)
 def test_killed_and_resumed_in_bf16_ends_in_the_same_bytes(copies, method, frozen):
     options = {"precision": "bf16", "frozen_dtype": frozen}
     untouched, killed = copies("untouched", **options), copies("killed", **options)
