@@ -34,7 +34,7 @@ class Packed(nn.Module):
     in_features: int
     out_features: int
     weight: nn.Parameter
-    bias: nn.Parameter | None
+    bias: Any  # a parameter or None
 
     @property
     def numel(self) -> int:
