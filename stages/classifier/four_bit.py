@@ -65,7 +65,7 @@ def check_four_bit(frozen_dtype: str, origin: str = ASKED) -> None:
     try:
         import stages.classifier.four_bit_layer  # noqa: F401
     except ModuleNotFoundError as error:
-        if error.name != "bitsandbytes":
+        if (error.name or "").partition(".")[0] != "bitsandbytes":
             raise
         raise UserError(
             f"{origin} nf4, whose 4-bit layers need the package bitsandbytes, which is not installed; {REMEDY}"
