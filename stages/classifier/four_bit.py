@@ -24,6 +24,7 @@ from stages.project.errors import UserError
 NAME = "nf4"  # what `train.frozen_dtype` calls it
 BLOCK, SCALES = 64, 256  # weights that share a scale c, and scales that share one of theirs
 ASKED = "train.frozen_dtype: received"  # how a refusal begins
+LOADED = "is_loaded_in_4bit"  # an attribute of models that PEFT reads
 REMEDY = "pip install -r requirements-qlora.txt, or train with train.frozen_dtype bf16 or same"
 
 
@@ -33,7 +34,7 @@ class Packed(nn.Module):
     in_features: int
     out_features: int
     weight: nn.Parameter
-    bias: nn.Parameter | None
+    bias: Any  # a parameter or None
 
     @property
     def numel(self) -> int:
@@ -64,7 +65,7 @@ def check_four_bit(frozen_dtype: str, origin: str = ASKED) -> None:
     try:
         import stages.classifier.four_bit_layer  # noqa: F401
     except ModuleNotFoundError as error:
-        if error.name != "bitsandbytes":
+        if (error.name or "").partition(".")[0] != "bitsandbytes":
             raise
         raise UserError(
             f"{origin} nf4, whose 4-bit layers need the package bitsandbytes, which is not installed; {REMEDY}"
@@ -91,7 +92,7 @@ def quantize(model: PreTrainedModel, origin: str = ASKED) -> int:
     layers = list(_frozen_linears(model))
     for name, linear in layers:
         _replace(model, name, Linear4bit.of(linear))
-    model.is_loaded_in_4bit = True  # by which PEFT chooses its LoRA for such layers
+    setattr(model, LOADED, True)  # by which PEFT chooses its LoRA for such layers
     return len(layers)
 
 
@@ -140,7 +141,8 @@ def storage(model: nn.Module) -> str:
 class Shapes(Packed):
     """Stands for a layer in nf4 where tensors have no contents: its bytes, its memory while it computes, and its products.
 
-    x (..., in) W^T + b, for which W (out, in) is unpacked in the precision of the product, in the backward pass once more.
+    x (..., in) W^T + b, for which W (out, in) is unpacked in the precision of the product, in the backward pass once more,
+    and there to float32 first.
     """
 
     def __init__(self, in_features: int, out_features: int, bias: nn.Parameter | None, device: torch.device):
@@ -176,7 +178,7 @@ class _Unpacked(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        return gradient @ gradient.new_empty(ctx.shape), None, None
+        return gradient @ gradient.new_empty(ctx.shape, dtype=torch.float32).to(gradient.dtype), None, None
 
 
 def shapes_only(model: nn.Module) -> None:

@@ -132,6 +132,11 @@ def by_precision(facts: Facts, words: Language) -> str:
     return markdown_table((words.say("encoder_and_method"), *header), rows)
 
 
+def four_bit(facts: Facts, words: Language) -> str:
+    """What frozen weights in nf4 take, in a run that has them."""
+    return words.say("plan.nf4") if facts.params.train.frozen_dtype == "nf4" else ""
+
+
 def practice(facts: Facts, words: Language) -> str:
     """What fits of the largest planned encoder as people train it on a small card: LoRA, all that can be in the low precision."""
     plan = facts.plan[(facts.plan["method"] == "lora") & ~facts.plan["awp"] & (facts.plan["model"] != OWN)]

@@ -167,6 +167,7 @@ def test_frozen_weights_in_nf4_have_columns_of_their_own(facts, with_params):
         in header
     )
     assert memory.practice(run, EN) == memory.practice(facts, EN) != ""
+    assert "4.127 bits a weight" in memory.four_bit(run, EN) and memory.four_bit(facts, EN) == ""
 
 
 def test_memory_savings_follow_the_prediction(facts):
