@@ -11,7 +11,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from peft_extras.awp import AdversarialWeightPerturbation, Move
-from stages.classifier.four_bit import fake_copy
+from stages.classifier.four_bit_shapes import fake_copy
 from stages.classifier.low_precision import in_precision
 from stages.memory.inputs import RandomInputs
 from stages.memory.recompute import recompute_activations

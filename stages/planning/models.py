@@ -5,7 +5,7 @@ from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedConfig
 
 from stages.classifier.faster.apply import accelerate
-from stages.classifier.four_bit import shapes_only
+from stages.classifier.four_bit_shapes import shapes_only
 from stages.methods.method import Method, attached
 from stages.project.schema import Params
 

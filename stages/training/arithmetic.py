@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from stages.classifier.faster.apply import set_attention
-from stages.classifier.four_bit import Packed, fake_copy
+from stages.classifier.four_bit import Packed
+from stages.classifier.four_bit_shapes import fake_copy
 from stages.project.durations import in_words
 from stages.project.processes import process_count
 

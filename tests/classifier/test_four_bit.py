@@ -12,15 +12,14 @@ from stages.classifier.counting import count_parameters
 from stages.classifier.families import head_names
 from stages.classifier.faster.apply import accelerate, accelerate_training
 from stages.classifier.four_bit import (
-    Shapes,
     check_four_bit,
-    fake_copy,
     packed_bytes,
     packed_layers,
     quantize,
     round_to_four_bit,
     storage,
 )
+from stages.classifier.four_bit_shapes import Shapes, fake_copy
 from stages.classifier.low_precision import LowLinear, autocast, cast_for_inference, cast_frozen, in_precision
 from stages.memory.inputs import RandomInputs
 from stages.memory.predict import MIB, MemoryPredictor
