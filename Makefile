@@ -65,8 +65,10 @@ $(VENV)/.installed: requirements.txt
 	python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+# the package for 4-bit weights goes into a folder that only the tests read: PEFT would load it in every stage, a second each time
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt requirements-qlora.txt
 	python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/qlora -r requirements-qlora.txt
 	touch $@
 
 .cache/adapterhub/.installed: bench/adapterhub.requirements.txt

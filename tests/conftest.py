@@ -1,13 +1,15 @@
 """Shared fixtures: the committed parameters and tiny random models of the real classes."""
 
 import os
+import sys
+from pathlib import Path
 
 # before any library reads them
 os.environ["HF_HUB_OFFLINE"] = "1"  # a test that needs the Hub is a mistake
 os.environ["OMP_NUM_THREADS"] = "1"  # tiny tensors gain nothing from threads, and lose much where cores are busy
+sys.path.append(str(Path(sys.prefix) / "qlora"))  # where `make setup-dev` puts the optional package of requirements-qlora.txt
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import pytest
 
 needs_bitsandbytes = pytest.mark.skipif(
-    find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed: pip install -r requirements-qlora.txt"
+    find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed: make setup-dev"
 )
 
 
