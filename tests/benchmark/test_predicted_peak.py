@@ -17,6 +17,7 @@ from stages.memory.recompute import recompute_activations
 from stages.methods.method import keep_frozen
 from stages.methods.registry import method_of
 from stages.project.schema import Params
+from tests.benchmark.forks import in_a_fork
 
 pytestmark = [
     pytest.mark.slow,
@@ -67,19 +68,6 @@ def peaks(params: Params, method: str, recompute: bool) -> list[tuple[float, flo
     return list(zip(predicted, measured, strict=True))
 
 
-def peaks_in_a_fork(*arguments) -> list[tuple[float, float]]:
-    """`peaks` in a child of this process, which has loaded the libraries and run nothing: what it frees is its own."""
-    context = multiprocessing.get_context("fork")
-    receiving, sending = context.Pipe(duplex=False)
-    child = context.Process(target=lambda: sending.send(peaks(*arguments)))
-    child.start()
-    sending.close()  # else a child that fails would leave the next line waiting
-    try:
-        return receiving.recv()
-    finally:
-        child.join()
-
-
 @pytest.fixture(scope="module")
 def parent():
     """A process in which glibc returns what is freed, as in the benchmark; the libraries are loaded once for all cases."""
@@ -93,7 +81,7 @@ def parent():
 @pytest.mark.parametrize(("method", "precision", "frozen", "recompute"), CASES)
 def test_the_prediction_is_within_a_tenth_of_the_measured_peak(parent, with_params, method, precision, frozen, recompute):
     params = with_params(train={"precision": precision, "frozen_dtype": frozen})
-    results = parent.submit(peaks_in_a_fork, params, method, recompute).result()
+    results = parent.submit(in_a_fork, peaks, params, method, recompute).result()
     for predicted, measured in results:
         print(f"{method} {precision} {frozen} {recompute=}: predicted {predicted:.1f}, measured {measured:.1f} MiB")
     for predicted, measured in results:

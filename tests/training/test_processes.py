@@ -12,8 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from stages.methods.registry import method_of
 from stages.training import launch as training_launch
 from stages.training.launch import LAUNCHED
+from stages.training.run import train
 from tests.imports import ROOT
 from tests.training.tiny import results, write_params
 
@@ -70,7 +72,7 @@ def trained(folder: Path, method: str) -> dict[str, torch.Tensor]:
 def test_two_processes_train_what_one_trains_with_two_micro_batches(prepared, with_params, launcher, method):
     """Without dropout and mixout the weights agree up to the order of floating-point sums, AWP included."""
     write_params(prepared, with_params(mixout={"enabled": False}))
-    run([sys.executable], f"stages.train_{method}")
+    train(method_of(method))
     alone, curve = trained(prepared, method), pd.read_csv(prepared / f"plots/learning_curves/{method}.csv")
     output = run(TWO[launcher], f"stages.train_{method}")
     together = trained(prepared, method)

@@ -9,7 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from stages.methods.registry import method_of
 from stages.project.errors import UserError
+from stages.training import run
 from stages.training.sharding import check_sharding, is_sharded, plain_options
 from tests.training.tiny import results, write_params
 
@@ -53,7 +55,7 @@ def test_two_processes_with_sharded_weights_train_what_one_process_trains(prepar
     params = with_params(mixout={"enabled": mixout})
     settings = {**ALLOWED, "epochs": 4, "patience": 1, "micro_batch_size": 2}
     write_params(prepared, params, awp=False, **settings)
-    succeeded(train())
+    run.train(method_of("full"))
     alone = load_file(prepared / "models/full/model.safetensors")
     write_params(prepared, params, awp=False, **settings, launcher=SHARDED)
     output = succeeded(train())
