@@ -92,17 +92,6 @@ def test_the_lock_file_can_be_read(project):
     assert len((project.folder / "dvc.lock").read_text().splitlines()) <= 1150
 
 
-def test_choosing_the_headline_trains_nothing(project):
-    for method in ("full", "lora"):
-        output = project.run("dvc", "exp", "run", "-n", method, "-S", f"report.method={method}")
-        assert ran(output) in ([], ["report"])
-    diff = project.run("dvc", "metrics", "diff", "full", "lora", "--targets", "metrics/headline.json")
-    assert "trainable" in diff and "size_mib" in diff
-    project.run("dvc", "exp", "remove", "full", "lora")  # other tests of this clone use the names
-    project.run("git", "checkout", "--quiet", ".")
-    project.run("dvc", "checkout", "--quiet")
-
-
 def test_the_report_is_complete(project):
     for name, details in (("REPORT.md", "reports/details.md"), ("INFORME.md", "reports/detalles.md")):
         report, more = ((project.folder / path).read_text() for path in (name, details))
