@@ -9,7 +9,6 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # a test that needs the Hub is a mistake
 os.environ["OMP_NUM_THREADS"] = "1"  # tiny tensors gain nothing from threads, and lose much where cores are busy
 sys.path.append(str(Path(sys.prefix) / "qlora"))  # where `make setup-dev` puts the optional package of requirements-qlora.txt
 
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -19,24 +18,7 @@ from stages.project.parameters import load_params
 from stages.project.schema import Params
 from tests.clone import Project, make_project
 from tests.imports import ROOT
-
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)  # the first half before the workers read the groups, the second after it
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Run fast tests first, and all tests that share the finished pipeline in one worker, so that it is made once."""
-    for item in items:
-        if "pipeline" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.xdist_group("pipeline"))
-    # the pipeline comes first among the slow ones: it takes longest, and other workers run the rest meanwhile
-    order = {(False, False): 0, (True, True): 1, (True, False): 2}
-    items.sort(key=lambda item: order[bool(item.get_closest_marker("slow")), "pipeline" in getattr(item, "fixturenames", ())])
-    yield
-    for item in items:
-        # pytest-xdist 3.8 adds a test's group to its name in an attribute that pytest 9.2 does not read
-        named = getattr(item, "_nodeid", item.nodeid)
-        if named != item.nodeid and hasattr(item, "_id"):
-            item._id = type(item._id).parse(named)
+from tests.order import pytest_collection_modifyitems  # noqa: F401, a hook
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,7 @@ from importlib.util import find_spec
 
 import pytest
 
-needs_bitsandbytes = pytest.mark.skipif(
-    find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed: make setup-dev"
-)
+needs_bitsandbytes = pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes is not installed: make setup-dev")
 
 
 def hide_bitsandbytes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ CONFTEST = """
 import os
 from pathlib import Path
 import pytest
-from tests.conftest import pytest_collection_modifyitems
+from tests.order import pytest_collection_modifyitems
 
 @pytest.fixture(scope="session")
 def pipeline():

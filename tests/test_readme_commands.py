@@ -27,6 +27,7 @@ def test_the_comparison_of_full_and_lora_runs_as_it_stands_and_trains_nothing(pi
             assert set(re.findall(r"Running stage '(\w+)'", output)) <= {"report"}
         assert re.split(r" {2,}", table.splitlines()[0]) == ["Path", "Metric", "full", "lora", "Change"]
         trainable = [pipeline.json(f"metrics/{method}.json")["trainable"] for method in ("full", "lora")]
+        assert "size_mib" in table
         assert ["trainable", *map(str, trainable)] in [line.split()[1:4] for line in table.splitlines()]
     finally:
         pipeline.run("bash", "-c", RESTORE)

@@ -1,62 +1,72 @@
 """Measured peak memory: the meter sees memory that was freed again, and a new process measures a method."""
 
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
+from concurrent.futures import ProcessPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from stages.benchmark import peak
-from stages.benchmark.peak import peaks_measured
+from stages.benchmark.peak import ResidentMeter, peaks_measured
 from stages.memory.batching import Batching
 from stages.project.errors import UserError
 from stages.project.schema import METHODS
-from tests.imports import ROOT
+from tests.benchmark.forks import in_a_fork
 
 MIB = 2**20
 CPU = torch.device("cpu")
 linux_only = pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="needs Linux's /proc")
 
 
-def peak_in_a_new_process(between: str) -> int:
-    """Return the bytes that a meter reports after 64 MiB were allocated and freed.
-
-    In this process, an earlier test may have left the allocator with memory to reuse.
-    """
-    code = f"import numpy as np; from stages.benchmark.peak import ResidentMeter as M; meter = M(); np.ones(8 * 2**20); {between}"
-    done = subprocess.run(
-        [sys.executable, "-c", f"{code}; print(meter.peaks()[''])"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    return int(done.stdout)
+@pytest.fixture(scope="module")
+def parent():
+    """A new process: in this one, an earlier test may have left the allocator with memory to reuse."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
+        yield executor
 
 
-@linux_only
-@pytest.mark.slow
-def test_the_meter_sees_memory_that_was_freed():
-    assert 60 * MIB < peak_in_a_new_process("pass") < 200 * MIB
+def peak_of_64_mib_that_were_freed(reset: bool) -> int:
+    meter = ResidentMeter()
+    np.ones(8 * 2**20)
+    if reset:
+        meter.reset()
+    return meter.peaks()[""]
 
 
 @linux_only
 @pytest.mark.slow
-def test_reset_forgets_the_peak_before():
-    assert peak_in_a_new_process("meter.reset()") < 32 * MIB
+@pytest.mark.xdist_group("meter")
+def test_the_meter_sees_memory_that_was_freed(parent):
+    assert 60 * MIB < parent.submit(in_a_fork, peak_of_64_mib_that_were_freed, False).result() < 200 * MIB
 
 
 @linux_only
 @pytest.mark.slow
-def test_memory_that_the_process_has_freed_before_counts_when_it_is_taken_again():
+@pytest.mark.xdist_group("meter")
+def test_reset_forgets_the_peak_before(parent):
+    assert parent.submit(in_a_fork, peak_of_64_mib_that_were_freed, True).result() < 32 * MIB
+
+
+def peak_of_60_mb_that_were_freed_before() -> int:
+    blocks = [b"1" * 60_000 for _ in range(1000)]
+    last = bytes(60_000)  # above them: their memory is not the heap's end, which would be given back
+    del blocks
+    meter = ResidentMeter()
+    blocks = [b"2" * 60_000 for _ in range(1000)]
+    return meter.peaks()[""] if last and blocks else 0
+
+
+@linux_only
+@pytest.mark.slow
+@pytest.mark.xdist_group("meter")
+def test_memory_that_the_process_has_freed_before_counts_when_it_is_taken_again(parent):
     """Blocks of this size stay with the allocator when they are freed, unless it is told otherwise."""
-    code = (
-        "from stages.benchmark.peak import ResidentMeter\n"
-        "blocks = [b'1' * 60_000 for _ in range(1000)]\nlast = bytes(60_000)\ndel blocks\n"
-        "meter = ResidentMeter()\nblocks = [b'2' * 60_000 for _ in range(1000)]\nprint(meter.peaks()[''])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
-    assert 50 * MIB < int(done.stdout) < 70 * MIB
+    assert 50 * MIB < parent.submit(in_a_fork, peak_of_60_mb_that_were_freed_before).result() < 70 * MIB
 
 
 def test_a_peak_that_is_not_positive_is_refused():

@@ -108,7 +108,7 @@ def test_the_peak_is_affine_in_the_micro_batch(models):
 @pytest.mark.parametrize("method", METHODS)
 def test_the_pass_of_a_prime_number_of_texts_tells_what_a_pass_of_each_size_shows(models, method, precision, monkeypatch):
     """To the byte and part by part, also where from some size on all rows of an embedding move."""
-    cases = [(size, accumulate, awp) for size in (2, 3, 4, 16) for accumulate in (False, True) for awp in (False, True)]
+    cases = [(size, accumulate, awp) for size in (2, 16) for accumulate in (False, True) for awp in (False, True)]
     with MemoryPredictor(models[method], INPUTS, 8, precision) as predictor:
         told = [predictor.predict(*case) for case in cases]
         passes = len(predictor._timelines)

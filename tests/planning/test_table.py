@@ -13,6 +13,7 @@ from stages.memory.predict import MIB, predict_training_memory
 from stages.memory.recompute import recompute_activations
 from stages.methods.method import build
 from stages.methods.registry import method_of
+from stages.planning import table
 from stages.planning.models import unloaded_model
 from stages.planning.table import own_precision, plan, precisions
 from stages.project.paths import BASE_MODEL
@@ -72,7 +73,8 @@ def test_a_row_is_the_prediction_for_that_case_alone(with_params, checkpointing)
         assert rows[awp, checkpointing].activations_mib == round(alone.activations / MIB, 1)
 
 
-def test_the_largest_micro_batch_within_the_budget_is_taken_and_zero_where_none_is(with_params):
+def test_the_largest_micro_batch_within_the_budget_is_taken_and_zero_where_none_is(with_params, monkeypatch):
+    monkeypatch.setattr(table, "precisions", lambda *_: [("fp32", "same")])  # the rows of the others are not looked at
     model = bare_encoder("adapter", with_params())
     four = predict_training_memory(model, INPUTS, (4,), 32, accumulate=True)[4].peak / MIB
     for budget, size, steps in ((four, 4, 2), (four - 1 / MIB, 2, 4), (0.0, 0, 0)):

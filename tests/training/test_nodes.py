@@ -22,7 +22,7 @@ from tests.training.two_nodes import (
     wait_for,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("nodes")]
 BOUND = 240  # seconds in which a training ends that has lost a machine, at most
 TWO_PROCESSES = "torchrun --standalone --nproc-per-node=2"
 EACH_STEP = {"SAVE_POINT_SECONDS": "0"}

@@ -12,8 +12,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from stages.methods.registry import method_of
 from stages.training import launch as training_launch
 from stages.training.launch import LAUNCHED
+from stages.training.run import train
 from tests.imports import ROOT
 from tests.training.tiny import results, write_params
 
@@ -66,13 +68,19 @@ def trained(folder: Path, method: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("launcher", "method"), [("torchrun", "full"), ("torchrun", "lora"), ("accelerate", "adapter")])
+@pytest.mark.parametrize(("launcher", "method"), [("train.launcher", "full"), ("accelerate", "adapter")])
 def test_two_processes_train_what_one_trains_with_two_micro_batches(prepared, with_params, launcher, method):
-    """Without dropout and mixout the weights agree up to the order of floating-point sums, AWP included."""
-    write_params(prepared, with_params(mixout={"enabled": False}))
-    run([sys.executable], f"stages.train_{method}")
+    """Without dropout and mixout the weights agree up to the order of floating-point sums, AWP included.
+
+    Once the stage starts the launcher that params.yaml names. For LoRA, see test_awp_in_training.py.
+    """
+    params = with_params(mixout={"enabled": False})
+    write_params(prepared, params)
+    train(method_of(method))
     alone, curve = trained(prepared, method), pd.read_csv(prepared / f"plots/learning_curves/{method}.csv")
-    output = run(TWO[launcher], f"stages.train_{method}")
+    if launcher == "train.launcher":
+        write_params(prepared, params, launcher="torchrun --standalone --nproc-per-node=2")
+    output = run(TWO.get(launcher, [sys.executable]), f"stages.train_{method}")
     together = trained(prepared, method)
     assert together.keys() == alone.keys()
     for name, weight in alone.items():
@@ -143,14 +151,6 @@ def test_a_fault_is_told_once_whoever_has_it_and_whoever_is_faster(tmp_path, pat
     command = [*TWO["torchrun"], tmp_path / "fault.py", patience, first_fails_after]
     done = subprocess.run(command, env=ENVIRONMENT | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False)
     assert done.returncode and done.stderr.count("error: a fault") == 1, done.stderr
-
-
-@pytest.mark.slow
-def test_the_launcher_of_params_starts_the_training(prepared, with_params):
-    write_params(prepared, with_params(), launcher="torchrun --standalone --nproc-per-node=2", epochs=1)
-    done = launch("train_lora")
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads((prepared / "metrics/training/lora.json").read_text())["processes"] == 2
 
 
 @pytest.mark.slow

@@ -9,7 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from stages.methods.registry import method_of
 from stages.project.errors import UserError
+from stages.training import run
 from stages.training.sharding_options import check_sharding, is_sharded, plain_options
 from tests.training.tiny import results, write_params
 
@@ -47,29 +49,29 @@ def succeeded(done: subprocess.CompletedProcess) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mixout", [False, True])
-def test_two_processes_with_sharded_weights_train_what_one_process_trains(prepared, with_params, mixout):
+def test_two_processes_with_sharded_weights_train_what_one_process_trains(prepared, with_params):
     """To rounding without random masks, gradient accumulation and early stopping included; the file holds whole tensors."""
-    params = with_params(mixout={"enabled": mixout})
+    params = with_params(mixout={"enabled": False})
     settings = {**ALLOWED, "epochs": 4, "patience": 1, "micro_batch_size": 2}
     write_params(prepared, params, awp=False, **settings)
-    succeeded(train())
+    run.train(method_of("full"))
     alone = load_file(prepared / "models/full/model.safetensors")
     write_params(prepared, params, awp=False, **settings, launcher=SHARDED)
     output = succeeded(train())
     together = load_file(prepared / "models/full/model.safetensors")
     assert {name: weight.shape for name, weight in together.items()} == {name: weight.shape for name, weight in alone.items()}
     assert "no effect" not in output
-    if mixout:  # each process draws masks of its own
-        assert any(not torch.equal(together[name], weight) for name, weight in alone.items())
-        return
     for name, weight in alone.items():
         torch.testing.assert_close(together[name], weight, atol=2e-5, rtol=1e-4, msg=name)
 
 
 @pytest.mark.slow
-def test_each_process_holds_its_share_and_resumes_after_a_kill(prepared, with_params):
-    write_params(prepared, with_params(), awp=False, **ALLOWED, epochs=4, launcher=SHARDED)
+def test_each_process_holds_its_share_draws_masks_of_its_own_and_resumes_after_a_kill(prepared, with_params):
+    params = with_params(mixout={"enabled": True})
+    write_params(prepared, params, awp=False, **ALLOWED, epochs=4, micro_batch_size=2)
+    run.train(method_of("full"))
+    alone = load_file(prepared / "models/full/model.safetensors")
+    write_params(prepared, params, awp=False, **ALLOWED, epochs=4, micro_batch_size=2, launcher=SHARDED)
     (prepared / "sizes.py").write_text(
         "import runpy\n"
         "from torch.distributed.tensor import DTensor\n"
@@ -88,7 +90,11 @@ def test_each_process_holds_its_share_and_resumes_after_a_kill(prepared, with_pa
     output = succeeded(train(*launcher, "sizes.py"))
     (found,) = re.findall(r"holds (\d+) of (\d+)", output)
     assert 0.5 <= int(found[0]) / int(found[1]) < 0.55
+    assert "no effect" not in output
     straight = results(prepared)
+    together = load_file(prepared / "models/full/model.safetensors")
+    assert {name: weight.shape for name, weight in together.items()} == {name: weight.shape for name, weight in alone.items()}
+    assert any(not torch.equal(together[name], weight) for name, weight in alone.items())
     (prepared / "dying.py").write_text(DYING)
     killed = train(*launcher, "dying.py", SAVE_POINT_SECONDS="0")
     assert killed.returncode and (prepared / ".cache/save_points/full.safetensors").exists()
