@@ -9,7 +9,6 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # a test that needs the Hub is a mistake
 os.environ["OMP_NUM_THREADS"] = "1"  # tiny tensors gain nothing from threads, and lose much where cores are busy
 sys.path.append(str(Path(sys.prefix) / "qlora"))  # where `make setup-dev` puts the optional package of requirements-qlora.txt
 
-
 import pytest
 import torch
 from transformers import BertConfig, BertForSequenceClassification
