@@ -148,7 +148,7 @@ class Runner:
                         self.ended(cell, process.returncode)
                 if interrupted:
                     self.stop()
-                    raise KeyboardInterrupt
+                    raise KeyboardInterrupt("told")
         return [f"{len(self.failed)} cell(s) failed: {in_short(self.failed)}; their output is in {LOGS}"] if self.failed else []
 
     def ended(self, cell: Cell, status: int) -> None:
@@ -202,7 +202,9 @@ def terminated_as_interrupted() -> Iterator[None]:
     with handled(interrupt):
         try:
             yield
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupted:
+            if not interrupted.args:  # before the first cell, or after the last
+                print("\nstopped while no cell ran: `make study` goes on from here", flush=True)
             raise SystemExit(130) from None
 
 
