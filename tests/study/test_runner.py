@@ -234,11 +234,11 @@ def test_ctrl_c_stops_the_cells_and_says_how_to_go_on(done, tmp_path):
         path.unlink()
     process = start(clone, *RUN, "--jobs", "1")  # the other cell begins only now
     wait_for(process, "[1/")
-    running = descendants(process.pid)
+    while not (running := descendants(process.pid)):
+        assert process.poll() is None
     os.kill(process.pid, signal.SIGINT)
     rest, errors = process.communicate()
     assert process.returncode == 130 and "Traceback" not in errors
     assert "stopped; finished cells are kept" in rest and "`make study` goes on from here" in rest
-    assert running
     assert [Path(f"/proc/{pid}/cmdline").read_text() for pid in running if state(pid) != "Z"] == []
     assert read_json(clone.folder / "metrics/study/cells/splits-full-none-1.json")["cell"] == "splits-full-none-1"
