@@ -6,7 +6,7 @@ from itertools import pairwise
 from stages.project.schema import METHODS
 from stages.report.facts import PEFT, Facts
 from stages.report.language import Language
-from stages.report.study import state
+from stages.report.study import minus_full, state, summary_of
 
 MOST_LIKELY_RATIO = 10  # of LoRA's learning rate to full fine-tuning's (Schulman et al. 2025, "LoRA Without Regret")
 
@@ -21,7 +21,7 @@ def others(facts: Facts, words: Language) -> str:
 
 def _curves(facts: Facts, words: Language) -> str:
     """Where the learning curves cross: the difference from full fine-tuning on every number of rows, without regularizers."""
-    summary = facts.study or {}
+    summary = summary_of(facts)
     sizes = sorted({int(key.split("_")[1]) for key in summary if re.fullmatch(r"rows_\d+_full_f1", key)})
     keys = {size: f"rows_{size}" for size in sizes} | {summary.get("conditions_rows", 0): "none"}
     said = []
@@ -49,7 +49,7 @@ def _curve(numbers: list[tuple[int, float, float, float]], words: Language, labe
 
 
 def _rates(facts: Facts, words: Language) -> str:
-    summary = facts.study or {}
+    summary = summary_of(facts)
     if not summary["rates_complete"]:
         return ""
     ratios = {method: f"{summary[f'rate_none_{method}_to_full']:g}" for method in PEFT}
@@ -58,7 +58,7 @@ def _rates(facts: Facts, words: Language) -> str:
 
 
 def _targets(facts: Facts, words: Language) -> str:
-    summary = facts.study or {}
+    summary = summary_of(facts)
     if not summary["targets_complete"]:
         return ""
     parts = []
@@ -73,19 +73,15 @@ def _targets(facts: Facts, words: Language) -> str:
 
 
 def _splits(facts: Facts, words: Language) -> str:
-    summary = facts.study or {}
+    summary = summary_of(facts)
     if not summary["splits_complete"]:
         return ""
-    parts = []
-    for method in PEFT:
-        key = f"splits_none_{method}_minus_full"
-        numbers = words.interval(*(f"{summary[f'{key}{end}']:+.3f}" for end in ("", "_low", "_high")))
-        parts.append(f"{words.say(f'short.{method}')} {numbers}")
+    parts = [f"{words.say(f'short.{method}')} {minus_full(facts, words, f'splits_none_{method}')}" for method in PEFT]
     return words.say("study.splits", parts=", ".join(parts))
 
 
 def _crosscheck(facts: Facts, words: Language) -> str:
-    summary = facts.study or {}
+    summary = summary_of(facts)
     if "crosscheck_agrees" not in summary:
         return ""
     kind = "agrees" if summary["crosscheck_agrees"] else "differs"

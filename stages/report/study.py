@@ -28,7 +28,7 @@ def state(facts: Facts) -> str:
 
 def told(facts: Facts) -> bool:
     """Whether the study compares all methods without regularizers, with all its seeds, for this run's data."""
-    compared = bool(facts.study) and all(f"none_{method}_verdict" in _summary(facts) for method in PEFT)
+    compared = bool(facts.study) and all(f"none_{method}_verdict" in summary_of(facts) for method in PEFT)
     return compared and state(facts) in ("unfinished", "finished")
 
 
@@ -39,12 +39,12 @@ def practical_label(facts: Facts, words: Language, method: str) -> str:
 
 def row_label(facts: Facts, words: Language, method: str) -> str:
     """The first cell of a method's second row in the first table."""
-    return words.say("study.row", label=words.label(method), seeds=_summary(facts)[f"none_{method}_seeds"])
+    return words.say("study.row", label=words.label(method), seeds=summary_of(facts)[f"none_{method}_seeds"])
 
 
 def row(facts: Facts, words: Language, method: str) -> tuple[str, str]:
     """Mean F1 over seeds without regularizers, and its difference from full fine-tuning, with intervals."""
-    return _f1(facts, words, f"none_{method}"), "-" if method == "full" else _difference(facts, words, f"none_{method}")
+    return _f1(facts, words, f"none_{method}"), "-" if method == "full" else minus_full(facts, words, f"none_{method}")
 
 
 def caveat(facts: Facts, words: Language) -> str:
@@ -65,7 +65,7 @@ def verdicts(facts: Facts, words: Language) -> str:
         return ""
     bullets = []
     for method in PEFT:
-        conditions = [condition for condition in ("none", "both") if f"{condition}_{method}_verdict" in _summary(facts)]
+        conditions = [condition for condition in ("none", "both") if f"{condition}_{method}_verdict" in summary_of(facts)]
         said = "; ".join(_verdict(facts, words, condition, method) for condition in conditions)
         bullets.append(f"- {begin(words.say('study.verdict', the=words.the(method), said=said))}")
     return "\n".join([*bullets, f"- {sentence([_tests(facts, words), _length(facts, words)])}"])
@@ -73,8 +73,8 @@ def verdicts(facts: Facts, words: Language) -> str:
 
 def _verdict(facts: Facts, words: Language, condition: str, method: str) -> str:
     key = f"{condition}_{method}"
-    word = words.say(f"study.word.{_summary(facts)[f'{key}_verdict'].replace(' ', '_')}")
-    return words.say(f"study.in.{condition}", word=word, difference=_difference(facts, words, key))
+    word = words.say(f"study.word.{summary_of(facts)[f'{key}_verdict'].replace(' ', '_')}")
+    return words.say(f"study.in.{condition}", word=word, difference=minus_full(facts, words, key))
 
 
 def _length(facts: Facts, words: Language) -> str:
@@ -83,7 +83,7 @@ def _length(facts: Facts, words: Language) -> str:
     With AWP full fine-tuning leaves chance later than the others. Where the study shows the handicap and this run, which is
     longer and has both too, scores higher, the gap depends on the length; elsewhere only the numbers are given.
     """
-    summary, params = _summary(facts), facts.params
+    summary, params = summary_of(facts), facts.params
     epochs = {"study_epochs": summary["conditions_epochs"], "epochs": params.train.epochs}
     said = [words.say("study.length", rows=f"{summary['conditions_rows']:,}", **epochs)]
     if params.awp.enabled and params.mixout.enabled and "both_full_f1" in summary:
@@ -95,7 +95,7 @@ def _length(facts: Facts, words: Language) -> str:
 
 
 def _tests(facts: Facts, words: Language) -> str:
-    summary = _summary(facts)
+    summary = summary_of(facts)
     made, planned = summary["tests_made"], summary["tests_planned"]
     count = words.say("study.count" if made == planned else "study.so_far", made=made, planned=planned)
     values = {"count": count, "margin": f"{summary['margin']:g}", "seeds": summary["none_full_seeds"]}
@@ -119,14 +119,14 @@ def table(facts: Facts, words: Language) -> str:
     """All conditions: F1 of every method, then the differences and what is concluded; with the pictures."""
     if not told(facts):
         return progress(facts, words)
-    summary, rows = _summary(facts), []
+    summary, rows = summary_of(facts), []
     for condition in CONDITIONS:
         for method in (*METHODS, "head"):
             key = f"{condition}_{method}"
             if f"{key}_f1" in summary:
                 word = summary.get(f"{key}_verdict")
                 shown = words.say(f"study.word.{word.replace(' ', '_')}") if word else "-"
-                difference = _difference(facts, words, key) if f"{key}_minus_full" in summary else "-"
+                difference = minus_full(facts, words, key) if f"{key}_minus_full" in summary else "-"
                 name = words.say("study.head") if method == "head" else words.label(method)
                 spread = f"{summary[f'{key}_f1_sd']:.4f}"
                 rows.append((words.say(f"study.condition.{condition}"), name, _f1(facts, words, key), spread, difference, shown))
@@ -154,20 +154,22 @@ def treatment(facts: Facts, words: Language) -> str:
     if not facts.params.awp.enabled or state(facts) not in ("unfinished", "finished"):
         return ""
     epsilon = f"{facts.params.awp.epsilon:g}"
-    cosines = {method: _summary(facts).get(f"dose_{method}_trainable_{epsilon}_cosine") for method in METHODS}
+    cosines = {method: summary_of(facts).get(f"dose_{method}_trainable_{epsilon}_cosine") for method in METHODS}
     if None in cosines.values():
         return ""
     return words.say("study.treatment", epsilon=epsilon, **{method: f"{value:.2f}" for method, value in cosines.items()})
 
 
-def _summary(facts: Facts) -> dict:
+def summary_of(facts: Facts) -> dict:
+    """The study's summary, in a run that has one."""
     assert facts.study is not None  # every caller has looked at `state`
     return facts.study
 
 
 def _f1(facts: Facts, words: Language, key: str) -> str:
-    return words.interval(*(f"{_summary(facts)[f'{key}_f1{end}']:.3f}" for end in ("", "_low", "_high")))
+    return words.interval(*(f"{summary_of(facts)[f'{key}_f1{end}']:.3f}" for end in ("", "_low", "_high")))
 
 
-def _difference(facts: Facts, words: Language, key: str) -> str:
-    return words.interval(*(f"{_summary(facts)[f'{key}_minus_full{end}']:+.3f}" for end in ("", "_low", "_high")))
+def minus_full(facts: Facts, words: Language, key: str) -> str:
+    """The difference from full fine-tuning with its interval; `key` is what stands before it in the summary."""
+    return words.interval(*(f"{summary_of(facts)[f'{key}_minus_full{end}']:+.3f}" for end in ("", "_low", "_high")))

@@ -20,27 +20,19 @@ from stages.classifier.four_bit import (
     storage,
 )
 from stages.classifier.four_bit_shapes import Shapes, fake_copy
-from stages.classifier.low_precision import LowLinear, autocast, cast_for_inference, cast_frozen, in_precision
+from stages.classifier.low_precision import LowLinear, autocast, cast_for_inference, cast_frozen
 from stages.memory.inputs import RandomInputs
 from stages.memory.predict import MIB, MemoryPredictor
 from stages.memory.recompute import recompute_activations
 from stages.methods.method import attached
 from stages.methods.registry import method_of
 from stages.training.arithmetic import pass_operations
+from tests.classifier.precision import CPU, LABELS, every_family, every_peft, gradients, on_the_cpu  # noqa: F401, a fixture
 from tests.four_bit import hide_bitsandbytes, needs_bitsandbytes
 from tests.methods.tiny_models import CLASSES, TINY, VOCABULARY, padded_batch, tiny_classifier
 from tests.refusals import refused
 
-CPU = torch.device("cpu")
-LABELS = torch.tensor([0, 1, 1, 0])
-every_family = pytest.mark.parametrize("name", TINY)
-every_peft = pytest.mark.parametrize("method", ["lora", "adapter"])
 DORA = {"use_dora": True, "target": "all"}
-
-
-@pytest.fixture(autouse=True)
-def on_the_cpu(monkeypatch):
-    monkeypatch.setattr("stages.classifier.faster.apply.pick_device", lambda: CPU)
 
 
 def levels() -> np.ndarray:
@@ -110,13 +102,6 @@ def tiny(name: str, frozen: str, method: str, params) -> nn.Module:
             nn.init.normal_(weight, std=0.2)
         assert weight.requires_grad or "lora_" not in place
     return model.eval()
-
-
-def gradients(model: nn.Module, precision: str = "fp32", length: int = 9) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    model.zero_grad()
-    logits = in_precision(model, precision, CPU)(**padded_batch(model, length)).logits.float()
-    nn.functional.cross_entropy(logits, LABELS).backward()
-    return logits.detach(), {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
 
 
 @needs_bitsandbytes

@@ -17,23 +17,13 @@ from stages.classifier.low_precision import (
     cast_frozen,
     check_precision,
     frozen_dtype_of,
-    in_precision,
     round_frozen,
 )
 from stages.memory.recompute import recompute_activations
 from stages.methods.registry import method_of
 from stages.project.errors import UserError
+from tests.classifier.precision import CPU, LABELS, every_family, every_peft, gradients, on_the_cpu  # noqa: F401, a fixture
 from tests.methods.tiny_models import TINY, padded_batch, shake, tiny_classifier
-
-CPU = torch.device("cpu")
-LABELS = torch.tensor([0, 1, 1, 0])
-every_family = pytest.mark.parametrize("name", TINY)
-every_peft = pytest.mark.parametrize("method", ["lora", "adapter"])
-
-
-@pytest.fixture(autouse=True)
-def on_the_cpu(monkeypatch):
-    monkeypatch.setattr("stages.classifier.faster.apply.pick_device", lambda: CPU)
 
 
 @pytest.fixture
@@ -48,14 +38,6 @@ def make(params):
         return model.eval()
 
     return attached
-
-
-def gradients(model: nn.Module, precision: str, length: int = 9) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Logits (4, 2), and the gradients of the trainable parameters by name."""
-    model.zero_grad()
-    logits = in_precision(model, precision, CPU)(**padded_batch(model, length)).logits.float()
-    nn.functional.cross_entropy(logits, LABELS).backward()
-    return logits.detach(), {name: weight.grad.clone() for name, weight in model.named_parameters() if weight.grad is not None}
 
 
 def assert_equal(one, other) -> None:

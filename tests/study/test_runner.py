@@ -12,7 +12,7 @@ import yaml
 
 from stages.project.files import read_json, write_json
 from stages.project.running import only_stage
-from study import state as state_of_the_study
+from study import state
 from study.definition import METHODS
 from tests.clone import Project, copy_project
 
@@ -63,7 +63,7 @@ def done(project) -> Project:
     kill(process)
     before = {name: path.stat().st_mtime_ns for name, path in finished(project).items()}
     assert 2 <= len(before) < len(NAMES)
-    (project.folder / state_of_the_study.IN_USE).write_text("")  # as a kill can leave it
+    (project.folder / state.IN_USE).write_text("")  # as a kill can leave it
     output = project.run(*RUN)
     assert "left half written by a process that was killed; deleted" in output and "all" not in output.splitlines()[0]
     after = {name: path.stat().st_mtime_ns for name, path in finished(project).items()}
@@ -106,7 +106,7 @@ def kill(process: subprocess.Popen) -> None:
 def stopped(pid: int) -> list[int]:
     """Stop a process and every one below it, each before its children are listed, and return them."""
     os.kill(pid, signal.SIGSTOP)
-    while state(pid) not in "TZ":
+    while letter_of(pid) not in "TZ":
         pass
     return [pid, *(below for child in children(pid) for below in stopped(child))]
 
@@ -119,7 +119,7 @@ def descendants(pid: int) -> list[int]:
     return [below for child in children(pid) for below in (child, *descendants(child))]
 
 
-def state(pid: int) -> str:
+def letter_of(pid: int) -> str:
     """Its letter in /proc, Z for a process that is no more than an entry that nobody has fetched yet, or is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -240,5 +240,5 @@ def test_ctrl_c_stops_the_cells_and_says_how_to_go_on(done, tmp_path):
     rest, errors = process.communicate()
     assert process.returncode == 130 and "Traceback" not in errors
     assert "stopped; finished cells are kept" in rest and "`make study` goes on from here" in rest
-    assert [Path(f"/proc/{pid}/cmdline").read_text() for pid in running if state(pid) != "Z"] == []
+    assert [Path(f"/proc/{pid}/cmdline").read_text() for pid in running if letter_of(pid) != "Z"] == []
     assert read_json(clone.folder / "metrics/study/cells/splits-full-none-1.json")["cell"] == "splits-full-none-1"
