@@ -30,6 +30,7 @@ ARMS = ("full", "lora", "lora_merged", "adapter")
 LONGEST_LABEL = 24  # characters of a class name
 SPLITS = ("train", "validation", "test")
 PEFT = ("lora", "adapter")  # what is compared with full fine-tuning
+GPU_METRICS = METRICS / "gpu"  # of `python -m experiments.on_gpu`; a project may have none
 RECORDED_STAGES = (*(f"train_{method}" for method in METHODS), "evaluate")
 
 
@@ -55,6 +56,8 @@ class Facts:
         ablation: metrics/ablation.csv, by method: training without AWP and mixout.
         study: metrics/study/summary.json, many trainings with several seeds; None where it has not been made. It is no dependency
             of the stage: the report is complete without it, and a run must not wait for it.
+        gpu: metrics/gpu, measured on a GPU that this run need not have: machine, and the tables memory, steps, latency and
+            training; None where nothing was. No dependency either.
     """
 
     params: Params
@@ -74,6 +77,7 @@ class Facts:
     ablation: pd.DataFrame
     provenance: dict[str, dict]
     study: dict | None = None
+    gpu: dict | None = None
 
     @property
     def classes(self) -> list[str]:
@@ -139,6 +143,7 @@ def load_facts(params: Params) -> Facts:
             ablation=pd.read_csv(METRICS / "ablation.csv", index_col="method"),
             provenance=read(PROVENANCE, "json", names=RECORDED_STAGES),
             study=read_json(STUDY_SUMMARY) if STUDY_SUMMARY.is_file() else None,
+            gpu=read_gpu(),
         )
     except FileNotFoundError as error:
         raise UserError(f"{error.filename}: no such file; `dvc repro` writes what the report quotes") from None
@@ -147,3 +152,12 @@ def load_facts(params: Params) -> Facts:
 def read_names(path: Path) -> pd.DataFrame:
     """Read a CSV of class names without converting them: a class may be called 1 or NA."""
     return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def read_gpu() -> dict | None:
+    """Read what was measured on a GPU: machine.json, and a table for each part; None unless all are there."""
+    paths = {part: GPU_METRICS / f"{part}.csv" for part in ("memory", "steps", "latency", "training")}
+    machine = GPU_METRICS / "machine.json"
+    if not all(path.is_file() for path in (machine, *paths.values())):
+        return None
+    return {"machine": read_json(machine), **{part: pd.read_csv(path) for part, path in paths.items()}}

@@ -7,6 +7,7 @@ import pandas as pd
 
 from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
+from stages.report import gpu
 from stages.report.facts import ARMS, OWN, PEFT, Facts
 from stages.report.language import Language
 from stages.report.prepared import share
@@ -151,7 +152,9 @@ def practice(facts: Facts, words: Language) -> str:
     if not row.micro_batch_size:
         return words.say("practice.none", model=largest, precision=low[0], mib=f"{row.peak_mib:,.0f}")
     sizes = {"size": f"{row.micro_batch_size:.0f} x {row.accumulation_steps:.0f}", "mib": f"{row.peak_mib:,.0f}"}
-    return words.say("practice.fits", model=largest, precision=low[0], fp32=f"{rows.loc[plain].peak_mib:,.0f}", **sizes)
+    checked = gpu.checked(facts, words, (largest, "lora", True, *low)) or words.say("practice.unmeasured")
+    fp32 = f"{rows.loc[plain].peak_mib:,.0f}"
+    return words.say("practice.fits", model=largest, precision=low[0], fp32=fp32, checked=checked, **sizes)
 
 
 def _own_precision(facts: Facts) -> pd.DataFrame:

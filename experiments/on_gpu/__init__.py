@@ -1,0 +1,1 @@
+"""What the comparison costs and gives on a CUDA GPU."""

@@ -1,0 +1,87 @@
+"""What the report says of a GPU: the committed tables, and the same altered."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from stages.report import gpu, memory
+from stages.report.facts import Facts, read_gpu
+from stages.report.language import Language
+from stages.report.stage import DOCUMENTS, render
+from tests.imports import ROOT
+
+EN = Language("en")
+
+
+@pytest.fixture
+def on_gpu(facts, monkeypatch) -> Facts:
+    monkeypatch.chdir(ROOT)
+    return replace(facts, gpu=read_gpu())
+
+
+def test_without_tables_nothing_is_said(facts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read_gpu() is None
+    assert (gpu.brief(facts, EN), gpu.section(facts, EN)) == ("", "")
+    assert "not measured" in memory.practice(facts, EN) and "nobody measured" in gpu.seen(facts, EN)
+    assert all("GPU" not in line for line in render(facts, "details", "en").splitlines() if line.startswith("## "))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_document_says_it(on_gpu, document):
+    assert "NVIDIA H200" in render(on_gpu, *document)
+
+
+def test_the_short_table_has_the_quotients_of_the_tables(on_gpu):
+    steps, latency = on_gpu.gpu["steps"], on_gpu.gpu["latency"]
+    line = next(line for line in gpu.brief(on_gpu, EN).splitlines() if line.startswith("| RoBERTa-large, bf16"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    of = steps[(steps["encoder"] == "RoBERTa-large") & (steps["precision"] == "bf16") & (steps["frozen_dtype"] == "same")]
+    times = of.set_index("method")["step_ms"]
+    assert cells[1:4] == [f"{times['full']:.1f}", *(f"{times[m] / times['full']:.2f}" for m in ("lora", "adapter"))]
+    same = (latency["encoder"] == "RoBERTa-large") & (latency["precision"] == "bf16")
+    passes = latency[same & (latency["batch_size"] == 32) & (latency["length"] == 128)].set_index("method")
+    assert float(cells[4]) == pytest.approx(passes.loc["full", "median_ms"], abs=0.05)
+    assert [float(cell) for cell in cells[5:]] == pytest.approx(
+        [passes.loc[arm, "median_ms"] / passes.loc["full", "median_ms"] for arm in ("lora", "lora_merged", "adapter")], abs=0.06
+    )
+
+
+def test_longer_steps_are_counted(on_gpu):
+    steps = on_gpu.gpu["steps"].copy()
+    steps["step_ms"] = steps["method"].map({"full": 10.0, "lora": 12.0, "adapter": 9.0})
+    steps.loc[(steps["encoder"] == "BERT-base") & (steps["precision"] == "fp16"), "step_ms"] = 10.0
+    assert "in 11 of 12 cases (encoder, precision), the adapter's in 0." in gpu.launches(with_table(on_gpu, "steps", steps), EN)
+
+
+def test_a_setting_that_did_not_fit_is_counted(on_gpu):
+    table = on_gpu.gpu["memory"].copy()
+    fitting = table.index[table["fits"]][0]
+    table.loc[fitting, "fits"] = False
+    said = gpu.fits(with_table(on_gpu, "memory", table), EN)
+    number = int(on_gpu.gpu["memory"]["fits"].sum())
+    assert f"Of {number} settings that the plan says fit into 4 GiB, {number - 1} took" in said
+
+
+def test_methods_that_were_not_trained_there_are_named(on_gpu):
+    rows = on_gpu.gpu["training"]
+    said = gpu.trained(with_table(on_gpu, "training", rows[rows["method"] == "lora"]), EN)
+    assert said.endswith("Not trained there: full and adapter.")
+    whole = pd.concat([rows, rows[rows["method"] == "lora"].assign(method="adapter")])
+    assert "Not trained" not in gpu.trained(with_table(on_gpu, "training", whole), EN)
+
+
+def test_the_practical_case_is_quoted_where_it_was_measured(on_gpu):
+    assert gpu.checked(on_gpu, EN, ("RoBERTa-large", "lora", True, "bf16", "bf16")).endswith("measured on one NVIDIA H200")
+    assert gpu.checked(on_gpu, EN, ("RoBERTa-large", "lora", True, "fp16", "fp16")) == ""
+
+
+def test_the_encoder_is_the_embedded_one_whatever_this_run_has(own_facts, on_gpu):
+    said = gpu.brief(replace(own_facts("a", "b"), gpu=on_gpu.gpu), EN)
+    assert "embedded encoder, fp32" in said and "this encoder" not in said
+
+
+def with_table(facts: Facts, part: str, table: pd.DataFrame) -> Facts:
+    assert facts.gpu is not None
+    return replace(facts, gpu=facts.gpu | {part: table})
