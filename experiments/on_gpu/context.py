@@ -1,6 +1,10 @@
 """The GPU itself: its name, and what PyTorch occupies on it before any tensor."""
 
+import contextlib
+import gc
+import os
 import subprocess
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -27,13 +31,26 @@ def measure_context(device: torch.device) -> float:
     return used_mib() - before - torch.cuda.memory_reserved(device) / MIB
 
 
+@contextlib.contextmanager
+def leaving_room(what: str) -> Iterator[None]:
+    """Free the GPU's memory after the block; if it ran out there, say that `what` is left out."""
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError:
+        print(f"{what} is left out: it does not fit on this GPU, all methods at once", flush=True)
+    finally:
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
 def used_mib() -> float:
     """Memory in use on the first GPU in MiB, by any program.
 
     Raises:
         UserError: the driver's program does not say.
     """
-    command = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits", "--id=0"]
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0] or "0"
+    command = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits", f"--id={first}"]
     try:
         return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:

@@ -1,12 +1,11 @@
 """The time of a forward pass by encoder, precision, batch size and length."""
 
-import gc
-
 import torch
 from peft import PeftModel
 from torch import nn
 
-from experiments.on_gpu.models import CLASSES, config_of, random_model
+from experiments.on_gpu.context import leaving_room
+from experiments.on_gpu.models import CLASSES, config_of, precisions, random_model
 from stages.benchmark.arms import TRAINED_AS
 from stages.benchmark.latency import measure_latency
 from stages.classifier.low_precision import cast_for_inference
@@ -16,7 +15,6 @@ from stages.project.files import write_csv
 from stages.project.schema import Params
 from stages.report.facts import GPU_METRICS
 
-PRECISIONS = ("fp32", "bf16", "fp16")
 HEADER = (
     "encoder",
     "precision",
@@ -35,10 +33,9 @@ def measure(params: Params, device: torch.device) -> None:
     """Write metrics/gpu/latency.csv."""
     rows = []
     for encoder in (OWN, *params.plan.models):
-        for precision in PRECISIONS:
-            rows += timed(encoder, precision, params, device)
-            gc.collect()
-            torch.cuda.empty_cache()
+        for precision in precisions(device):
+            with leaving_room(f"{encoder} in {precision}"):
+                rows += timed(encoder, precision, params, device)
     write_csv(GPU_METRICS / "latency.csv", HEADER, rows)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from experiments.on_gpu.four_bit import is_installed
-from experiments.on_gpu.models import CLASSES, config_of, random_model, settings_of
+from experiments.on_gpu.models import CLASSES, config_of, precisions, random_model, settings_of
 from stages.benchmark.peak import CudaMeter
 from stages.benchmark.training_step import TrainingStep
 from stages.memory.inputs import RandomInputs
@@ -40,7 +40,7 @@ def measure(params: Params, device: torch.device) -> None:
     """Write metrics/gpu/memory.csv."""
     context = read_json(GPU_METRICS / "machine.json")["context_mib"]
     rows = []
-    for row in planned(params):
+    for row in planned(params, device):
         found = peaks_within(row, params, device, context)
         case = [getattr(row, name) for name in CASE]
         sizes = row.micro_batch_size or 1, row.accumulation_steps or params.train.batch_size
@@ -50,7 +50,7 @@ def measure(params: Params, device: torch.device) -> None:
         write_csv(GPU_METRICS / "memory.csv", HEADER, rows)
 
 
-def planned(params: Params) -> list[Row]:
+def planned(params: Params, device: torch.device) -> list[Row]:
     """The rows of the memory plan as a run on this machine predicts them, and LoRA's beside frozen weights in nf4."""
     variants = [params]
     if is_installed():
@@ -60,7 +60,8 @@ def planned(params: Params) -> list[Row]:
     with ProcessPoolExecutor(min(len(jobs), os.cpu_count() or 1), get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         found = [row for some in pool.map(plan_of, *zip(*jobs, strict=True)) for row in some]
     kept = {tuple(getattr(row, name) for name in CASE): row for row in found}
-    return [row for row in kept.values() if row.frozen_dtype != "nf4" or not row.awp]
+    supported = precisions(device)
+    return [row for row in kept.values() if row.precision in supported and (row.frozen_dtype != "nf4" or not row.awp)]
 
 
 def plan_of(encoder: str, method: str, params: Params) -> list[Row]:
@@ -71,14 +72,15 @@ def plan_of(encoder: str, method: str, params: Params) -> list[Row]:
 def peaks_within(row: Row, params: Params, device: torch.device, context_mib: float) -> Peaks:
     """Return the peaks of the planned step within the budget, or, where that is too little, without a limit.
 
-    The budget is that of a whole card: the CUDA context takes its part of it, and the allocator gets the rest.
+    The budget is that of a whole card: the CUDA context takes its part of it, and the allocator gets the rest. A step that even
+    this card cannot take has no peaks.
     """
     total = torch.cuda.get_device_properties(device).total_memory
     allowed = params.train.memory_budget_gib * 2**30 - context_mib * MIB
-    for share in (allowed / total, 1.0):
+    for within, share in ((True, min(max(allowed, 0) / total, 1.0)), (False, 1.0)):
         torch.cuda.set_per_process_memory_fraction(share, device)
         try:
-            return Peaks(*peaks_of_step(row, params, device, CudaMeter(device)), fits=share < 1)
+            return Peaks(*peaks_of_step(row, params, device, CudaMeter(device)), fits=within)
         except torch.cuda.OutOfMemoryError:
             continue
         finally:

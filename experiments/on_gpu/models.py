@@ -1,17 +1,21 @@
 """Classifiers with random weights on a device, for measurements in which only shapes count."""
 
+import contextlib
+
 import torch
 from torch import nn
 from transformers import AutoModelForSequenceClassification, PreTrainedConfig
 
 from stages.classifier.config import read_config
 from stages.classifier.faster.apply import accelerate, accelerate_training
+from stages.classifier.low_precision import LOW, check_precision
 from stages.classifier.quiet import quiet_libraries
 from stages.methods.method import attached
 from stages.methods.registry import method_of
 from stages.plan.stage import OWN
 from stages.plan_published.encoders import configuration
 from stages.plan_published.stage import PEFT
+from stages.project.errors import UserError
 from stages.project.paths import BASE_MODEL
 from stages.project.schema import METHODS, Params
 
@@ -49,13 +53,24 @@ def random_model(encoder: str, method: str, params: Params, device: torch.device
     return model
 
 
-def cases(four_bit: bool) -> dict[tuple[str, str], list[str]]:
+def precisions(device: torch.device) -> list[str]:
+    """The precisions in which `device` can compute: older GPUs have no bf16."""
+    found = []
+    for precision in ("fp32", *LOW):
+        with contextlib.suppress(UserError):
+            check_precision(precision, "train.precision", device)
+            found.append(precision)
+    return found
+
+
+def cases(device: torch.device, four_bit: bool) -> dict[tuple[str, str], list[str]]:
     """By (precision, frozen_dtype) the methods that are measured side by side; full fine-tuning freezes nothing.
 
     Args:
         four_bit: whether nf4 is among them.
     """
-    plain = [("fp32", "same"), ("bf16", "same"), ("fp16", "same")]
-    frozen = [("bf16", "bf16"), *([("bf16", "nf4")] if four_bit else [])]
+    plain = [(precision, "same") for precision in precisions(device)]
+    low = "bf16" if "bf16" in precisions(device) else "fp16"
+    frozen = [(low, low), *([(low, "nf4")] if four_bit else [])]
     freezing = [method for method in METHODS if method != "full"]
     return {**{pair: list(METHODS) for pair in plain}, **dict.fromkeys(frozen, freezing)}

@@ -1,9 +1,8 @@
 """The time of a training step by encoder, precision and method."""
 
-import gc
-
 import torch
 
+from experiments.on_gpu.context import leaving_room
 from experiments.on_gpu.four_bit import is_installed
 from experiments.on_gpu.models import CLASSES, cases, config_of, random_model
 from stages.benchmark.training_step import TrainingStep, time_training_steps
@@ -21,10 +20,9 @@ def measure(params: Params, device: torch.device) -> None:
     """Write metrics/gpu/steps.csv: steps of `train.batch_size` texts of `data.max_length` tokens in one micro-batch."""
     rows, four_bit = [], is_installed()
     for encoder in (OWN, *params.plan.models):
-        for pair, methods in cases(four_bit).items():
-            rows += timed(encoder, pair, methods, params, device)
-            gc.collect()
-            torch.cuda.empty_cache()
+        for pair, methods in cases(device, four_bit).items():
+            with leaving_room(f"{encoder} in {pair}"):
+                rows += timed(encoder, pair, methods, params, device)
     write_csv(GPU_METRICS / "steps.csv", HEADER, rows)
 
 

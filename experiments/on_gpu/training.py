@@ -28,9 +28,10 @@ THREADS = 2
 
 def measure(params: Params, device: torch.device) -> None:
     """Write metrics/gpu/training.csv."""
-    jobs = [(method, *pair) for pair, methods in cases(is_installed()).items() for method in methods]
+    jobs = [(method, *pair) for pair, methods in cases(device, is_installed()).items() for method in methods]
     rows = []
-    with ProcessPoolExecutor(AT_ONCE, get_context("spawn"), torch.set_num_threads, (THREADS,)) as pool:
+    fitting = int(torch.cuda.get_device_properties(device).total_memory / 2**30 / params.train.memory_budget_gib)
+    with ProcessPoolExecutor(max(1, min(AT_ONCE, fitting)), get_context("spawn"), torch.set_num_threads, (THREADS,)) as pool:
         for row in pool.map(trained, *zip(*jobs, strict=True)):
             rows.append(row)
             print(*row, flush=True)

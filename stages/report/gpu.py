@@ -29,6 +29,8 @@ def brief(facts: Facts, words: Language) -> str:
             times = case.set_index("method")["step_ms"]
             passes = latency[(latency["encoder"] == encoder) & (latency["precision"] == precision)]
             forward = at(passes, passes["batch_size"].max(), passes["length"].max()).set_index("method")
+            if len(times) < len(METHODS) or len(forward) < len(ARMS):  # they did not fit on that GPU
+                continue
             ratios = [f"{times[method] / times['full']:.2f}" for method in PEFT]
             slower = [f"{forward.loc[arm, 'ratio_to_full']:.2f}" for arm in ARMS[1:]]
             cells = f"{times['full']:.1f}", *ratios, f"{forward.loc['full', 'median_ms']:.1f}", *slower
@@ -59,7 +61,9 @@ def launches(facts: Facts, words: Language) -> str:
     """In how many cases a step is longer than full fine-tuning's, and how little one short text saves in a forward pass."""
     assert facts.gpu is not None
     steps, latency = facts.gpu["steps"], facts.gpu["latency"]
-    same = steps[steps["frozen_dtype"] == "same"].pivot(index=["encoder", "precision"], columns="method", values="step_ms")
+    same = (
+        steps[steps["frozen_dtype"] == "same"].pivot(index=["encoder", "precision"], columns="method", values="step_ms").dropna()
+    )
     slower = {method: int((same[method] > same["full"]).sum()) for method in PEFT}
     own = latency[(latency["encoder"] == OWN) & (latency["precision"] == "fp32") & (latency["method"] == "full")]
     shapes = [(own[column].min(), own[column].max()) for column in ("batch_size", "length")]
@@ -119,6 +123,8 @@ def steps(facts: Facts, words: Language) -> str:
     full = table[table["method"] == "full"].set_index(["encoder", "precision"])
     rows = []
     for (encoder, precision, frozen), group in table.groupby(["encoder", "precision", "frozen_dtype"], sort=False):
+        if (encoder, precision) not in full.index:
+            continue
         of, cells = full.loc[(encoder, precision)], []
         by_method = group.set_index("method")
         for kind in ("step_ms", "step_awp_ms"):
@@ -147,6 +153,8 @@ def memory(facts: Facts, words: Language) -> str:
 
 
 def _peak(row: pd.Series) -> str:
+    if pd.isna(row["measured_mib"]):  # that GPU has too little memory
+        return "-"
     error = 100 * (row["measured_mib"] / row["predicted_mib"] - 1)
     return f"{row['micro_batch_size']} x {row['accumulation_steps']}, {row['measured_mib']:,.0f} ({error:+.0f} %)"
 
@@ -161,7 +169,7 @@ def checked(facts: Facts, words: Language, case: tuple) -> str:
         return ""
     table = facts.gpu["memory"]
     found = table[~table["awp"]].set_index(["model", "method", *KIND])
-    if case not in found.index:
+    if case not in found.index or pd.isna(found.loc[case, "measured_mib"]):
         return ""
     return words.say("gpu.checked", mib=f"{found.loc[case, 'measured_mib']:,.0f}", device=facts.gpu["machine"]["device"])
 

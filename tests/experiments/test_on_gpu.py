@@ -65,10 +65,25 @@ def test_an_unreadable_driver_is_refused(monkeypatch):
         context.used_mib()
 
 
-def test_full_fine_tuning_has_no_frozen_weights_to_measure():
-    found = models.cases(four_bit=True)
+def test_full_fine_tuning_has_no_frozen_weights_to_measure(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **options: True)
+    found = models.cases(torch.device("cuda"), four_bit=True)
     assert found["fp32", "same"] == list(METHODS) and found["bf16", "nf4"] == ["lora", "adapter"]
-    assert ("bf16", "nf4") not in models.cases(four_bit=False)
+    assert ("bf16", "nf4") not in models.cases(torch.device("cuda"), four_bit=False)
+
+
+def test_an_older_gpu_is_measured_in_fp16_alone(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **options: False)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "old")
+    assert list(models.cases(torch.device("cuda"), four_bit=True)) == [
+        ("fp32", "same"), ("fp16", "same"), ("fp16", "fp16"), ("fp16", "nf4"),
+    ]  # fmt: skip
+
+
+def test_what_does_not_fit_on_the_gpu_is_left_out_and_said(capsys):
+    with context.leaving_room("RoBERTa-large in fp32"):
+        raise torch.cuda.OutOfMemoryError
+    assert "RoBERTa-large in fp32 is left out: it does not fit on this GPU" in capsys.readouterr().out
 
 
 def test_steps_of_all_methods_are_timed(quick):
@@ -122,6 +137,8 @@ def test_what_exceeds_the_budget_is_measured_without_it(quick, row, monkeypatch)
     assert shares == [3 / 8, 1.0, 1.0, 1.0]
     monkeypatch.setattr(memory, "peaks_of_step", lambda *arguments: (1.0, 2.0))
     assert memory.peaks_within(row(), quick, CPU, 1024).fits
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=2**30))
+    assert memory.peaks_within(row(), quick, CPU, 0).fits and shares[-2:] == [1.0, 1.0]
 
 
 def test_another_precision_changes_nothing_else(quick):

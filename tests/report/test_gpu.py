@@ -64,6 +64,16 @@ def test_a_setting_that_did_not_fit_is_counted(on_gpu):
     assert f"Of {number} settings that the plan says fit into 4 GiB, {number - 1} took" in said
 
 
+def test_what_did_not_fit_on_the_gpu_has_no_number(on_gpu):
+    steps, table = on_gpu.gpu["steps"], on_gpu.gpu["memory"].copy()
+    large = with_table(on_gpu, "steps", steps[(steps["encoder"] != "RoBERTa-large") | (steps["method"] != "full")])
+    assert "RoBERTa-large, bf16 |" not in gpu.brief(large, EN) and "RoBERTa-large, bf16 |" not in gpu.steps(large, EN)
+    table.loc[table["model"] == "RoBERTa-large", ["measured_mib", "reserved_mib"]] = float("nan")
+    none = with_table(on_gpu, "memory", table)
+    assert "nan" not in gpu.memory(none, EN) and "nan" not in gpu.fits(none, EN)
+    assert gpu.checked(none, EN, ("RoBERTa-large", "lora", True, "bf16", "bf16")) == ""
+
+
 def test_methods_that_were_not_trained_there_are_named(on_gpu):
     rows = on_gpu.gpu["training"]
     said = gpu.trained(with_table(on_gpu, "training", rows[rows["method"] == "lora"]), EN)
