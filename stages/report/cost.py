@@ -41,8 +41,9 @@ def cost_table(facts: Facts) -> pd.DataFrame:
     for arm in ARMS:
         method = "lora" if arm == "lora_merged" else arm
         quality, log, timing = facts.quality[method], facts.training[method], facts.timing[arm]
-        plain_steps = log["optimizer_steps"] - log["awp_steps"]
-        seconds = (plain_steps * timing["step_ms"] + log["awp_steps"] * timing["step_awp_ms"]) / 1000
+        perturbed = log["awp_steps"] / log["accumulation_steps"]  # AWP acts once for each micro-batch
+        plain_steps = log["optimizer_steps"] - perturbed
+        seconds = (plain_steps * timing["step_ms"] + perturbed * timing["step_awp_ms"]) / 1000
         peak = facts.conditions["peak_awp_mib"][method] if facts.params.awp.enabled else timing["peak_mib"]
         costs = (round(seconds, 1), peak, quality["checkpoint_mib"], float(shape.loc[arm, "median_ms"]))
         rows.append((arm, *(quality[score] for score in SCORES), *costs))

@@ -6,7 +6,7 @@ until it is complete, the report says that it rests on one seed.
 
 from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
-from stages.report import latency, quality
+from stages.report import latency, quality, training
 from stages.report.facts import PEFT, Facts
 from stages.report.language import Language, begin, sentence
 
@@ -56,7 +56,9 @@ def caveat(facts: Facts, words: Language) -> str:
         counts = {method: f"{facts.quality[method]['trainable_parameters']:,}" for method in METHODS}
         step = max(facts.training[method]["awp_relative_step_mean"] for method in METHODS)
         awp = words.say("study.not_one_treatment", step=f"{100 * step:.2g}", **counts)
-    return "- " + sentence([words.say("study.one_seed"), awp])
+    listed = training.gains(facts, words)
+    gained = words.say("study.gained", gains=listed) if listed else ""
+    return "- " + sentence([words.say("study.one_seed"), awp, gained])
 
 
 def verdicts(facts: Facts, words: Language) -> str:

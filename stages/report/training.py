@@ -87,7 +87,8 @@ def _done(facts: Facts, words: Language) -> str:
     done = {}
     for method in METHODS:
         log = facts.training[method]
-        numbers = {"steps": f"{log['awp_steps']:,}", "mean": f"{log['awp_relative_step_mean']:.4f}"}
+        micro, optimizer = log["awp_steps"], round(log["awp_steps"] / log["accumulation_steps"])
+        numbers = {"steps": f"{micro:,}", "optimizer": f"{optimizer:,}", "mean": f"{log['awp_relative_step_mean']:.4f}"}
         done[method] = words.say("awp.done", unmoved=f"{100 * log['awp_unmoved_share']:.2f}", **numbers)
     first = words.say("awp.first_process") if any(facts.training[method]["processes"] > 1 for method in METHODS) else ""
     if len(set(done.values())) == 1:
@@ -127,16 +128,17 @@ def ablation_belongs(facts: Facts) -> bool:
 
 def regularizers(facts: Facts, words: Language) -> str:
     """How validation F1 changes with both regularizers, where the experiment without them belongs to the run."""
+    listed = gains(facts, words)
+    return words.say("ablation.gains", gains=listed, rows=f"{facts.data['validation_rows']:,}") if listed else ""
+
+
+def gains(facts: Facts, words: Language) -> str:
+    """By how much both regularizers together change validation F1 of each method that learned; "" if that is not known."""
     if not ablation_belongs(facts):
         return ""
-    gains = {}
-    for method in METHODS:
-        if method not in facts.failed:
-            gains[method] = _kept(facts, method).f1 - facts.ablation.loc[method, "validation_f1"]
-    if not gains:
-        return ""
-    listed = ", ".join(f"{words.say(f'short.{method}')} {gain:+.3f}" for method, gain in gains.items())
-    return words.say("ablation.gains", gains=listed, rows=f"{facts.data['validation_rows']:,}")
+    learned = [method for method in METHODS if method not in facts.failed]
+    differences = {method: _kept(facts, method).f1 - facts.ablation.loc[method, "validation_f1"] for method in learned}
+    return ", ".join(f"{words.say(f'short.{method}')} {gain:+.3f}" for method, gain in differences.items())
 
 
 def ablation(facts: Facts, words: Language) -> str:

@@ -7,8 +7,9 @@ from tests.report.conftest import unlearned
 
 
 def test_training_time_is_the_steps_taken_times_what_a_step_takes(facts):
+    """A step of two micro-batches counts two perturbations."""
     for log in facts.training.values():
-        log.update(optimizer_steps=100, awp_steps=40)
+        log.update(optimizer_steps=100, awp_steps=80, accumulation_steps=2)
     table = cost_table(facts).set_index("method")
     assert table.loc["lora", "training_s"] == (60 * 20 + 40 * 30) / 1000
     assert table.loc["lora", "peak_mib"] == 330.0  # with AWP, which is on

@@ -234,7 +234,10 @@ def test_awp_and_mixout_are_told_as_they_were(own_facts):
     on = own_facts("a", "b", awp={"window_start": 0.25})
     assert "from 0.25 to 1 of every epoch's steps" in training.awp(on, EN)
     on.training["lora"]["awp_unmoved_share"] = 0.5
-    assert "LoRA 5 perturbations, mean `||v|| / ||w||` 0.0100, 50.00 % of tensors unable to move" in training.awp(on, EN)
+    assert (
+        "LoRA 5 perturbations, one for each micro-batch of 2 optimizer steps, mean `||v|| / ||w||` 0.0100, "
+        "50.00 % of tensors unable to move" in training.awp(on, EN)
+    )
     assert (
         "every trainable weight tensor with more than one dimension moves by `v = epsilon ||w|| g / ||g||`, loss"
         in training.awp(on, EN)
