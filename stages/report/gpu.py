@@ -61,16 +61,26 @@ def launches(facts: Facts, words: Language) -> str:
     """In how many cases a step is longer than full fine-tuning's, and how little one short text saves in a forward pass."""
     assert facts.gpu is not None
     steps, latency = facts.gpu["steps"], facts.gpu["latency"]
-    same = (
-        steps[steps["frozen_dtype"] == "same"].pivot(index=["encoder", "precision"], columns="method", values="step_ms").dropna()
-    )
-    slower = {method: int((same[method] > same["full"]).sum()) for method in PEFT}
-    own = latency[(latency["encoder"] == OWN) & (latency["precision"] == "fp32") & (latency["method"] == "full")]
+    slower = longer(steps, "same")
+    nf4 = words.say("gpu.nf4", **longer(steps, "nf4")) if (steps["frozen_dtype"] == "nf4").any() else ""
+    forward = latency[(latency["encoder"] == OWN) & (latency["precision"] == "fp32")]
+    own = forward[forward["method"] == "full"]
+    medians = forward.groupby("method")["ratio_to_full"].median()
+    more = {f"{method}_more": f"{100 * (medians[method] - 1):+.0f}" for method in PEFT}
     shapes = [(own[column].min(), own[column].max()) for column in ("batch_size", "length")]
     (few, many), (short, long) = shapes
     times = [at(own, *shape)["median_ms"].iloc[0] for shape in ((few, short), (many, long))]
     values = {"few": few, "many": many, "short": short, "long": long, "one": f"{times[0]:.1f}", "all": f"{times[1]:.1f}"}
-    return words.say("gpu.launches", cases=len(same), **slower, **values)
+    return words.say("gpu.launches", encoder=name(OWN, words), shapes=len(own), nf4=nf4, **slower, **more, **values)
+
+
+def longer(steps: pd.DataFrame, frozen_dtype: str) -> dict[str, int]:
+    """In how many `cases` of encoder and precision the step of each method is longer than full fine-tuning's."""
+    cases = ["encoder", "precision"]
+    full = steps[steps["method"] == "full"].set_index(cases)["step_ms"]
+    frozen = steps[(steps["frozen_dtype"] == frozen_dtype) & (steps["method"] != "full")]
+    times = frozen.pivot(index=cases, columns="method", values="step_ms").assign(full=full).dropna()
+    return {"cases": len(times)} | {method: int((times[method] > times["full"]).sum()) for method in PEFT}
 
 
 def fits(facts: Facts, words: Language) -> str:

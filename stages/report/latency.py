@@ -38,7 +38,12 @@ def _reference(facts: Facts, words: Language) -> str:
     ]
     shown = times if len(times) == 1 else [times[0], times[-1]]
     shapes = len(facts.latency[facts.latency["method"] == "full"])
-    return words.counted("latency.full", shapes, times=words.listed(shown), length=length)
+    return words.counted("latency.full", shapes, times=words.listed(shown), length=length, device=words.say(f"kind.{kind_of(facts)}"))
+
+
+def kind_of(facts: Facts) -> str:
+    """What was timed: "cpu" or "cuda"."""
+    return "cpu" if facts.conditions["machine"]["device"] == "cpu" else "cuda"
 
 
 def _effect(facts: Facts, words: Language, arm: str) -> str:

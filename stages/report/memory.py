@@ -7,7 +7,7 @@ import pandas as pd
 
 from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
-from stages.report import gpu
+from stages.report import gpu, latency
 from stages.report.facts import ARMS, OWN, PEFT, Facts
 from stages.report.language import Language
 from stages.report.prepared import share
@@ -26,8 +26,22 @@ def fitting(facts: Facts, words: Language) -> str:
     rows = []
     for model in facts.plan["model"].drop_duplicates():
         cells = [_planned(table, (model, method, *variant), words) for method in METHODS]
-        rows.append((words.say("own_encoder") if model == OWN else model, *cells))
+        rows.append((encoder(facts, words, model), *cells))
     return markdown_table((words.say("encoder"), *(words.label(method) for method in METHODS)), rows)
+
+
+def encoder(facts: Facts, words: Language, model: str) -> str:
+    """The name of a planned encoder: that of the run is known where it is the embedded one."""
+    if model != OWN:
+        return model
+    return gpu.name(OWN, words) if facts.params.model.source == "package" else words.say("own_encoder")
+
+
+def peaks(facts: Facts, words: Language) -> str:
+    """That the peaks of the first table are those without AWP, and what they are with it where this run has it."""
+    if not facts.params.awp.enabled:
+        return words.say("peaks.without")
+    return words.say("peaks.both", **{method: f"{facts.memory[method]['peak_training_memory_awp_mib']:,.0f}" for method in METHODS})
 
 
 def settings(facts: Facts, words: Language) -> str:
@@ -73,8 +87,13 @@ def costs(facts: Facts, words: Language) -> str:
 def measured(facts: Facts, words: Language) -> str:
     """How the measured peak was taken, and how far it is from the prediction."""
     errors = [facts.timing[method]["peak_mib"] / facts.memory[method]["peak_training_memory_mib"] - 1 for method in METHODS]
-    kind = "cpu" if facts.conditions["machine"]["device"] == "cpu" else "cuda"
-    return words.say(f"measured.{kind}", device=facts.device, low=f"{100 * min(errors):+.1f}", high=f"{100 * max(errors):+.1f}")
+    kind = latency.kind_of(facts)
+    return words.say(f"measured.{kind}", low=f"{100 * min(errors):+.1f}", high=f"{100 * max(errors):+.1f}")
+
+
+def machine(facts: Facts, words: Language) -> str:
+    """Where the table of costs was measured, which a reader who looks for a GPU must know before reading it."""
+    return words.say(f"machine.{latency.kind_of(facts)}", device=facts.device, threads=latency.threads(facts, words))
 
 
 def with_awp(facts: Facts, words: Language) -> str:
@@ -110,8 +129,7 @@ def plan(facts: Facts, words: Language) -> str:
     rows = []
     for model, method in facts.plan[["model", "method"]].drop_duplicates().itertuples(index=False):
         cells = [_planned(table, (model, method, *variant), words, peak=True) for variant in VARIANTS]
-        name = words.say("own_encoder") if model == OWN else model
-        rows.append((f"{name}, {words.label(method)}", *cells))
+        rows.append((f"{encoder(facts, words, model)}, {words.label(method)}", *cells))
     header = (words.say("encoder_and_method"), *(words.say(f"variant.{name}") for name in VARIANTS.values()))
     return markdown_table(header, rows)
 
@@ -127,7 +145,7 @@ def by_precision(facts: Facts, words: Language) -> str:
             nothing_frozen = method == "full" and frozen_dtype != "same"
             case = (model, method, False, recompute, precision, frozen_dtype)
             cells.append("-" if nothing_frozen else _planned(table, case, words, peak=True))
-        rows.append((f"{words.say('own_encoder') if model == OWN else model}, {words.label(method)}", *cells))
+        rows.append((f"{encoder(facts, words, model)}, {words.label(method)}", *cells))
     names = [(_precision(case, words), recompute) for case, recompute in variants]
     header = [words.say("plan.checkpointing", precision=name) if recompute else name for name, recompute in names]
     return markdown_table((words.say("encoder_and_method"), *header), rows)
@@ -189,7 +207,7 @@ def shorter_inputs(facts: Facts, words: Language) -> str:
     """The planned models whose longest input is shorter than `data.max_length`, in parentheses."""
     shorter = facts.plan[facts.plan["length"] < facts.params.data.max_length]
     lengths = shorter.drop_duplicates("model")[["model", "length"]].itertuples(index=False)
-    named = ", ".join(f"{words.say('own_encoder') if model == OWN else model} {length}" for model, length in lengths)
+    named = ", ".join(f"{encoder(facts, words, model)} {length}" for model, length in lengths)
     return words.say("plan.shorter", lengths=named) if named else ""
 
 

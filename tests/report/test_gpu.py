@@ -55,13 +55,23 @@ def test_longer_steps_are_counted(on_gpu):
     assert "in 11 of 12 cases (encoder, precision), the adapter's in 0." in gpu.launches(with_table(on_gpu, "steps", steps), EN)
 
 
+def test_nf4_is_counted_beside_full_fine_tuning_in_the_same_precision(on_gpu):
+    steps = on_gpu.gpu["steps"].copy()
+    steps["step_ms"] = steps["method"].map({"full": 10.0, "lora": 12.0, "adapter": 9.0})
+    steps.loc[(steps["frozen_dtype"] == "nf4") & (steps["encoder"] == "DistilBERT"), "step_ms"] = 8.0
+    assert gpu.longer(steps, "nf4") == {"cases": 4, "lora": 3, "adapter": 0}
+    without = with_table(on_gpu, "steps", steps[steps["frozen_dtype"] != "nf4"])
+    assert "LoRA's is longer in 3 of 4, the adapter's in 0." in gpu.launches(with_table(on_gpu, "steps", steps), EN)
+    assert "nf4" not in gpu.launches(without, EN)
+
+
 def test_a_setting_that_did_not_fit_is_counted(on_gpu):
     table = on_gpu.gpu["memory"].copy()
     fitting = table.index[table["fits"]][0]
     table.loc[fitting, "fits"] = False
     said = gpu.fits(with_table(on_gpu, "memory", table), EN)
     number = int(on_gpu.gpu["memory"]["fits"].sum())
-    assert f"Of {number} settings that the plan says fit into 4 GiB, {number - 1} took" in said
+    assert f"Of {number} settings that the plan made there says fit into 4 GiB, {number - 1} took" in said
 
 
 def test_what_did_not_fit_on_the_gpu_has_no_number(on_gpu):
@@ -89,7 +99,7 @@ def test_the_practical_case_is_quoted_where_it_was_measured(on_gpu):
 
 def test_the_encoder_is_the_embedded_one_whatever_this_run_has(own_facts, on_gpu):
     said = gpu.brief(replace(own_facts("a", "b"), gpu=on_gpu.gpu), EN)
-    assert "embedded encoder, fp32" in said and "this encoder" not in said
+    assert "all-MiniLM-L6-v2, fp32" in said and "this encoder" not in said
 
 
 def with_table(facts: Facts, part: str, table: pd.DataFrame) -> Facts:
