@@ -148,7 +148,7 @@ def ablation(facts: Facts, words: Language) -> str:
     rows = []
     for method in METHODS:
         kept, without = _kept(facts, method), facts.ablation.loc[method]
-        scores = f"{kept.f1:.4f}", f"{without.validation_f1:.4f}", f"{without.validation_f1 - kept.f1:+.4f}"
+        scores = f"{kept.f1:.4f}", f"{without.validation_f1:.4f}", f"{kept.f1 - without.validation_f1:+.4f}"
         rows.append((words.label(method), *scores, f"{kept.validation_loss:.4f}", f"{without.validation_loss:.4f}"))
     return f"{words.say('ablation.table')}\n\n{markdown_table(words.header('ablation'), rows)}"
 

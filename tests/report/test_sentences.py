@@ -215,7 +215,7 @@ def test_a_best_rate_at_the_edge_is_told(facts):
 
 def test_the_regularizers_effect_is_told_where_it_was_measured(facts):
     assert "change validation F1 by full -0.030, LoRA +0.000, adapter +0.000" in training.regularizers(facts, EN)
-    assert "| full fine-tuning | 0.5000 | 0.5300 | +0.0300 |" in training.ablation(facts, EN)
+    assert "| full fine-tuning | 0.5000 | 0.5300 | -0.0300 |" in training.ablation(facts, EN)
     other = replace(facts, data=facts.data | {"train_rows": 100})
     assert training.regularizers(other, EN) == "" and "was not measured" in training.ablation(other, EN)
 
