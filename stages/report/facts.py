@@ -106,6 +106,10 @@ class Facts:
         """The names of the test sets of kinds of text that no method was trained on."""
         return [key[len("transfer_") : -len("_f1")] for key in self.quality["full"] if key.startswith("transfer_")]
 
+    def kept(self, method: str) -> pd.Series:
+        """The row of the learning curve whose weights were kept."""
+        return self.curves[method].set_index("epoch").loc[self.training[method]["best_epoch"]]
+
     @property
     def device(self) -> str:
         """What trained and was timed: the processor's name on a CPU, otherwise the device's."""

@@ -38,7 +38,8 @@ def _reference(facts: Facts, words: Language) -> str:
     ]
     shown = times if len(times) == 1 else [times[0], times[-1]]
     shapes = len(facts.latency[facts.latency["method"] == "full"])
-    return words.counted("latency.full", shapes, times=words.listed(shown), length=length, device=words.say(f"kind.{kind_of(facts)}"))
+    where = {"length": length, "device": words.say(f"kind.{kind_of(facts)}")}
+    return words.counted("latency.full", shapes, times=words.listed(shown), **where)
 
 
 def kind_of(facts: Facts) -> str:
@@ -73,7 +74,7 @@ def _advice(facts: Facts, words: Language) -> str:
         return words.say("latency.advice_unmeasured")
     medians = facts.latency.groupby("method")["ratio_to_full"].median()
     costs = {arm: f"{100 * (medians[arm] - 1):+.0f}" for arm in ("lora", "adapter")}
-    return words.say("latency.advice", **costs)
+    return words.say("latency.advice", device=words.say(f"kind.{kind_of(facts)}"), **costs)
 
 
 def table(facts: Facts, words: Language) -> str:

@@ -12,7 +12,22 @@ from stages.presentation.titles import METHOD_LABELS
 from stages.project.files import read_json, write_json, write_text
 from stages.project.parameters import load_params
 from stages.project.paths import METRICS, PLOTS, REPORTS
-from stages.report import classes, gpu, latency, memory, methods, origins, prepared, quality, series, study, tables, training
+from stages.report import (
+    classes,
+    epochs,
+    fits,
+    gpu,
+    latency,
+    memory,
+    methods,
+    origins,
+    prepared,
+    quality,
+    series,
+    study,
+    tables,
+    training,
+)
 from stages.report.cost import cost_figure, cost_table, tidy_costs
 from stages.report.facts import Facts, load_facts
 from stages.report.filling import fill
@@ -26,7 +41,7 @@ DOCUMENTS = {
     ("details", "en"): REPORTS / "details.md",
     ("details", "es"): REPORTS / "detalles.md",
 }
-PARTS = (classes, gpu, latency, memory, methods, origins, prepared, quality, series, study, tables, training)
+PARTS = (classes, epochs, fits, gpu, latency, memory, methods, origins, prepared, quality, series, study, tables, training)
 
 
 def main() -> None:

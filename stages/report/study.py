@@ -57,7 +57,7 @@ def caveat(facts: Facts, words: Language) -> str:
         step = max(facts.training[method]["awp_relative_step_mean"] for method in METHODS)
         awp = words.say("study.not_one_treatment", step=f"{100 * step:.2g}", **counts)
     listed = training.gains(facts, words)
-    gained = words.say("study.gained", gains=listed) if listed else ""
+    gained = words.say("study.gained", gains=listed, rows=f"{facts.data['validation_rows']:,}") if listed else ""
     return "- " + sentence([words.say("study.one_seed"), awp, gained])
 
 

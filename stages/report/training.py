@@ -1,11 +1,9 @@
-"""Sentences on the training: batches and accumulation, learning rates, AWP, mixout, and how it ended."""
-
-import pandas as pd
+"""Sentences on the training: batches and accumulation, learning rates, AWP and mixout."""
 
 from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
 from stages.report.facts import Facts
-from stages.report.language import Language, begin, sentence
+from stages.report.language import Language, sentence
 from stages.report.setting import REGULARIZERS, TUNED, setting
 
 
@@ -109,6 +107,12 @@ def perturbation(facts: Facts, words: Language) -> str:
     return f"{words.say('awp.table')}\n\n{markdown_table(words.header('perturbation'), rows)}"
 
 
+def accumulated(facts: Facts, words: Language) -> str:
+    """When micro-batches give the step of the whole batch: what draws or perturbs anew in each of them is in the way."""
+    on = facts.params
+    return words.say(f"accumulated.{'awp' if on.awp.enabled else 'mixout' if on.mixout.enabled else 'plain'}")
+
+
 def mixout(facts: Facts, words: Language) -> str:
     """What mixout is and where it acts, or that it was off."""
     if not facts.params.mixout.enabled:
@@ -137,7 +141,7 @@ def gains(facts: Facts, words: Language) -> str:
     if not ablation_belongs(facts):
         return ""
     learned = [method for method in METHODS if method not in facts.failed]
-    differences = {method: _kept(facts, method).f1 - facts.ablation.loc[method, "validation_f1"] for method in learned}
+    differences = {method: facts.kept(method).f1 - facts.ablation.loc[method, "validation_f1"] for method in learned}
     return ", ".join(f"{words.say(f'short.{method}')} {gain:+.3f}" for method, gain in differences.items())
 
 
@@ -147,45 +151,7 @@ def ablation(facts: Facts, words: Language) -> str:
         return words.say("ablation.none")
     rows = []
     for method in METHODS:
-        kept, without = _kept(facts, method), facts.ablation.loc[method]
+        kept, without = facts.kept(method), facts.ablation.loc[method]
         scores = f"{kept.f1:.4f}", f"{without.validation_f1:.4f}", f"{kept.f1 - without.validation_f1:+.4f}"
         rows.append((words.label(method), *scores, f"{kept.validation_loss:.4f}", f"{without.validation_loss:.4f}"))
     return f"{words.say('ablation.table')}\n\n{markdown_table(words.header('ablation'), rows)}"
-
-
-def _kept(facts: Facts, method: str) -> pd.Series:
-    """The row of the learning curve whose weights were kept."""
-    return facts.curves[method].set_index("epoch").loc[facts.training[method]["best_epoch"]]
-
-
-def ends(facts: Facts, words: Language) -> str:
-    """How the training of each method ended, and the scores of the epoch that was kept: a bullet each."""
-    bullets = []
-    for method in METHODS:
-        kept, log = _kept(facts, method), facts.training[method]
-        values = {"trained": log["epochs_trained"], "best": log["best_epoch"], "the": begin(words.the(method))}
-        scores = {key: f"{kept[key]:.4f}" for key in ("precision", "recall", "f1")}
-        bullets.append(f"- {words.say(f'ends.{_end(facts, method)}', **values, scores=words.say('ends.scores', **scores))}")
-    return "\n".join(bullets)
-
-
-def _end(facts: Facts, method: str) -> str:
-    trained, best = facts.training[method]["epochs_trained"], facts.training[method]["best_epoch"]
-    if trained < facts.params.train.epochs:
-        return "stopped"
-    if trained == 1:
-        return "single"
-    return "rising" if best == trained and method not in facts.failed else "all"
-
-
-def learning_curves(facts: Facts, words: Language) -> str:
-    """The scores after each epoch of each method; the epoch that was kept is marked."""
-    tables = []
-    for method in METHODS:
-        rows = []
-        for row in facts.curves[method].itertuples():
-            mark = f" ({words.say('kept')})" if row.epoch == facts.training[method]["best_epoch"] else ""
-            scores = (row.train_loss, row.validation_loss, row.accuracy, row.precision, row.recall, row.f1)
-            rows.append((f"{row.epoch}{mark}", *(f"{score:.4f}" for score in scores)))
-        tables += [f"**{begin(words.label(method))}**", markdown_table(words.header("learning_curves"), rows)]
-    return "\n\n".join(tables)

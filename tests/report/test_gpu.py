@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from stages.report import gpu, memory
+from stages.report import fits, gpu
 from stages.report.facts import Facts, read_gpu
 from stages.report.language import Language
 from stages.report.stage import DOCUMENTS, render
@@ -24,7 +24,7 @@ def test_without_tables_nothing_is_said(facts, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert read_gpu() is None
     assert (gpu.brief(facts, EN), gpu.section(facts, EN)) == ("", "")
-    assert "not measured" in memory.practice(facts, EN) and "nobody measured" in gpu.seen(facts, EN)
+    assert "not measured" in fits.practice(facts, EN) and "nobody measured" in gpu.seen(facts, EN)
     assert all("GPU" not in line for line in render(facts, "details", "en").splitlines() if line.startswith("## "))
 
 
@@ -61,7 +61,7 @@ def test_nf4_is_counted_beside_full_fine_tuning_in_the_same_precision(on_gpu):
     steps.loc[(steps["frozen_dtype"] == "nf4") & (steps["encoder"] == "DistilBERT"), "step_ms"] = 8.0
     assert gpu.longer(steps, "nf4") == {"cases": 4, "lora": 3, "adapter": 0}
     without = with_table(on_gpu, "steps", steps[steps["frozen_dtype"] != "nf4"])
-    assert "LoRA's is longer in 3 of 4, the adapter's in 0." in gpu.launches(with_table(on_gpu, "steps", steps), EN)
+    assert "in nf4 it is 3 of 4 for LoRA, 0 for the adapter." in gpu.launches(with_table(on_gpu, "steps", steps), EN)
     assert "nf4" not in gpu.launches(without, EN)
 
 

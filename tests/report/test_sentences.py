@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from stages.project.revision import NOT_RECORDED, UNKNOWN
-from stages.report import origins, prepared, quality, training
+from stages.report import epochs, origins, prepared, quality, training
 from stages.report.language import Language
 from stages.report.stage import render
 from tests.report.conftest import unlearned
@@ -90,22 +90,44 @@ def test_an_improvement_in_the_last_epoch_of_what_did_not_learn_promises_nothing
     curve = pd.concat([facts.curves["full"]] * 2, ignore_index=True).assign(epoch=range(1, 9))
     facts = replace(facts, curves=dict.fromkeys(facts.curves, curve))
     facts.training["full"]["best_epoch"] = last
-    assert f"had its best epoch last, {last} of {last}, so more may improve it" in training.ends(facts, EN)
-    assert "more may improve it" not in training.ends(unlearned(facts, "full"), EN)
+    assert f"had its best epoch last, {last} of {last}, so more may improve it" in epochs.ends(facts, EN)
+    assert "more may improve it" not in epochs.ends(unlearned(facts, "full"), EN)
 
 
 @pytest.mark.parametrize(
-    ("epochs", "trained", "best", "words"),
+    ("planned", "trained", "best", "words"),
     [
         (6, 4, 2, "was stopped early, after epoch 4"),
         (4, 4, 2, "ran all 4 epochs"),
         (1, 1, 1, "ran 1 epoch, which shows no trend"),
     ],
 )
-def test_the_end_of_training_is_told(own_facts, epochs, trained, best, words):
-    facts = own_facts("a", "b", train={"epochs": epochs})
+def test_the_end_of_training_is_told(own_facts, planned, trained, best, words):
+    facts = own_facts("a", "b", train={"epochs": planned})
     facts.training["full"].update(epochs_trained=trained, best_epoch=best)
-    assert words in training.ends(facts, EN)
+    assert words in epochs.ends(facts, EN)
+
+
+def test_first_epochs_at_the_level_of_guessing_are_told(facts):
+    base = facts.baseline["stratified"]["f1"]
+    curve = facts.curves["lora"].copy()
+    assert "guessing" not in epochs.ends(facts, EN)
+    curve.loc[curve["epoch"] == 1, "f1"] = base - 0.1
+    (said,) = [line for line in epochs.ends(with_curve(facts, curve), EN).splitlines() if "guessing" in line]
+    assert said.startswith("- LoRA")
+    assert f"its F1 ({base - 0.1:.3f}) was below that of guessing by class frequency ({base:.3f})" in said
+    assert "guessing" not in epochs.ends(unlearned(with_curve(facts, curve), "lora"), EN)
+
+
+def with_curve(facts, curve):
+    return replace(facts, curves=facts.curves | {"lora": curve})
+
+
+def test_what_the_batch_of_accumulated_steps_equals_follows_what_acts(own_facts):
+    assert "without dropout, mixout and AWP" in training.accumulated(own_facts("a", "b"), EN)
+    assert "without dropout and mixout the" in training.accumulated(own_facts("a", "b", awp={"enabled": False}), EN)
+    plain = own_facts("a", "b", awp={"enabled": False}, mixout={"enabled": False})
+    assert "without dropout the step" in training.accumulated(plain, EN)
 
 
 def test_baselines_are_rows_and_are_compared(facts):

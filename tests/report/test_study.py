@@ -51,9 +51,9 @@ def around(key: str, value: float) -> dict:
 def test_without_a_study_the_report_says_that_it_rests_on_one_seed(facts):
     assert study.state(facts) == "none"
     text = " ".join(render(facts, "report", "en").split())
-    assert "**This comparison rests on one seed:**" in text and "AWP at the same epsilon is not the same treatment" in text
-    assert "900 weights in full fine-tuning, 20 in LoRA, 30 in the adapter" in text  # of the metric files
-    assert "together change macro F1 by full -0.030, LoRA +0.000, adapter +0.000" in text
+    assert "**This comparison rests on one seed:**" in text and "at the same epsilon is not the same treatment" in text
+    assert "(trained parameters: 900, 20, 30)" in text  # of the metric files
+    assert "together change macro F1 by full -0.030, LoRA +0.000, adapter +0.000 (one seed" in text
     assert "it moves by 1 % of its norm" in text and "has not run here" in text
     assert "Esta comparación se apoya en una sola semilla" in " ".join(render(facts, "report", "es").split())
     assert "seeds)" not in tables.headline(facts, EN)

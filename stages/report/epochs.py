@@ -1,0 +1,53 @@
+"""Sentences and tables on the epochs of each training: how it ended, and the learning curves."""
+
+import itertools
+
+from stages.presentation.markdown import table as markdown_table
+from stages.project.schema import METHODS
+from stages.report.facts import Facts
+from stages.report.language import Language, begin, sentence
+
+
+def ends(facts: Facts, words: Language) -> str:
+    """How the training of each method ended, and the scores of the epoch that was kept: a bullet each."""
+    bullets = []
+    for method in METHODS:
+        kept, log = facts.kept(method), facts.training[method]
+        values = {"trained": log["epochs_trained"], "best": log["best_epoch"], "the": begin(words.the(method))}
+        scores = {key: f"{kept[key]:.4f}" for key in ("precision", "recall", "f1")}
+        end = words.say(f"ends.{_end(facts, method)}", **values, scores=words.say("ends.scores", **scores))
+        bullets.append(f"- {sentence([end, _guessing(facts, words, method)])}")
+    return "\n".join(bullets)
+
+
+def _guessing(facts: Facts, words: Language, method: str) -> str:
+    """The first epochs of a method that learned in which it was worse than guessing: full fine-tuning under AWP has some."""
+    base = facts.baseline["stratified"]["f1"]
+    scores = list(facts.curves[method].sort_values("epoch")["f1"])
+    early = list(itertools.takewhile(lambda f1: f1 < base, scores))
+    if not early or method in facts.failed:
+        return ""
+    listed = ", ".join(f"{f1:.3f}" for f1 in early)
+    return words.counted("ends.guessing", len(early), scores=listed, base=f"{base:.3f}")
+
+
+def _end(facts: Facts, method: str) -> str:
+    trained, best = facts.training[method]["epochs_trained"], facts.training[method]["best_epoch"]
+    if trained < facts.params.train.epochs:
+        return "stopped"
+    if trained == 1:
+        return "single"
+    return "rising" if best == trained and method not in facts.failed else "all"
+
+
+def learning_curves(facts: Facts, words: Language) -> str:
+    """The scores after each epoch of each method; the epoch that was kept is marked."""
+    tables = []
+    for method in METHODS:
+        rows = []
+        for row in facts.curves[method].itertuples():
+            mark = f" ({words.say('kept')})" if row.epoch == facts.training[method]["best_epoch"] else ""
+            scores = (row.train_loss, row.validation_loss, row.accuracy, row.precision, row.recall, row.f1)
+            rows.append((f"{row.epoch}{mark}", *(f"{score:.4f}" for score in scores)))
+        tables += [f"**{begin(words.label(method))}**", markdown_table(words.header("learning_curves"), rows)]
+    return "\n\n".join(tables)
