@@ -8,7 +8,7 @@ from stages.classifier.splits import SPLITS
 from stages.project.files import read_json
 from stages.project.parameters import load_params
 from stages.project.schema import METHODS
-from stages.report import tables, training
+from stages.report import tables, training, verdicts
 from stages.report.facts import load_facts
 from stages.report.language import Language
 from stages.report.stage import DOCUMENTS, render
@@ -28,6 +28,12 @@ def test_the_reports_say_what_the_metric_files_say(facts, document):
 
 def test_the_readme_says_what_the_metric_files_say(facts):
     assert tables.headline(facts, Language("en")) in (ROOT / "README.md").read_text()
+
+
+def test_the_readme_has_the_verdicts_of_the_report(facts):
+    bullets = verdicts.verdicts(facts, Language("en")).splitlines()[:-1]
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert len(bullets) == 2 and all(bullet in readme for bullet in bullets)
 
 
 def test_the_learning_rates_are_the_best_of_the_table(facts):

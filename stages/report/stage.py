@@ -27,6 +27,7 @@ from stages.report import (
     study,
     tables,
     training,
+    verdicts,
 )
 from stages.report.cost import cost_figure, cost_table, tidy_costs
 from stages.report.facts import Facts, load_facts
@@ -41,7 +42,9 @@ DOCUMENTS = {
     ("details", "en"): REPORTS / "details.md",
     ("details", "es"): REPORTS / "detalles.md",
 }
-PARTS = (classes, epochs, fits, gpu, latency, memory, methods, origins, prepared, quality, series, study, tables, training)
+PARTS = (
+    classes, epochs, fits, gpu, latency, memory, methods, origins, prepared, quality, series, study, tables, training, verdicts,
+)  # fmt: skip
 
 
 def main() -> None:

@@ -4,13 +4,10 @@ The study (`make study`) takes hours and is not part of a run. Its summary is qu
 until it is complete, the report says that it rests on one seed.
 """
 
-from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
-from stages.report import latency, quality, training
+from stages.report import latency, training
 from stages.report.facts import PEFT, Facts
-from stages.report.language import Language, begin, sentence
-
-CONDITIONS = ("none", "mixout", "awp", "both")
+from stages.report.language import Language, sentence
 
 
 def state(facts: Facts) -> str:
@@ -44,7 +41,7 @@ def row_label(facts: Facts, words: Language, method: str) -> str:
 
 def row(facts: Facts, words: Language, method: str) -> tuple[str, str]:
     """Mean F1 over seeds without regularizers, and its difference from full fine-tuning, with intervals."""
-    return _f1(facts, words, f"none_{method}"), "-" if method == "full" else minus_full(facts, words, f"none_{method}")
+    return estimate(facts, words, f"none_{method}"), "-" if method == "full" else minus_full(facts, words, f"none_{method}")
 
 
 def caveat(facts: Facts, words: Language) -> str:
@@ -61,49 +58,6 @@ def caveat(facts: Facts, words: Language) -> str:
     return "- " + sentence([words.say("study.one_seed"), awp, gained])
 
 
-def verdicts(facts: Facts, words: Language) -> str:
-    """A bullet for each method: its difference from full fine-tuning trained the same way, over seeds; one on tests and sizes."""
-    if not told(facts):
-        return ""
-    bullets = []
-    for method in PEFT:
-        conditions = [condition for condition in ("none", "both") if f"{condition}_{method}_verdict" in summary_of(facts)]
-        said = "; ".join(_verdict(facts, words, condition, method) for condition in conditions)
-        bullets.append(f"- {begin(words.say('study.verdict', the=words.the(method), said=said))}")
-    return "\n".join([*bullets, f"- {sentence([_tests(facts, words), _length(facts, words)])}"])
-
-
-def _verdict(facts: Facts, words: Language, condition: str, method: str) -> str:
-    key = f"{condition}_{method}"
-    word = words.say(f"study.word.{summary_of(facts)[f'{key}_verdict'].replace(' ', '_')}")
-    return words.say(f"study.in.{condition}", word=word, difference=minus_full(facts, words, key))
-
-
-def _length(facts: Facts, words: Language) -> str:
-    """How long the study's trainings are beside this run's, and what that does to full fine-tuning with both regularizers.
-
-    With AWP full fine-tuning leaves chance later than the others. Where the study shows the handicap and this run, which is
-    longer and has both too, scores higher, the gap depends on the length; elsewhere only the numbers are given.
-    """
-    summary, params = summary_of(facts), facts.params
-    epochs = {"study_epochs": summary["conditions_epochs"], "epochs": params.train.epochs}
-    said = [words.say("study.length", rows=f"{summary['conditions_rows']:,}", **epochs)]
-    if params.awp.enabled and params.mixout.enabled and "both_full_f1" in summary:
-        there, here = summary["both_full_f1"], facts.quality["full"]["f1"]
-        late = there < min(here, summary["none_full_f1_low"]) and epochs["study_epochs"] < epochs["epochs"]
-        kind = "late" if late else "beside"
-        said.append(words.say(f"study.full_with_both.{kind}", there=f"{there:.3f}", here=f"{here:.3f}"))
-    return sentence(said)
-
-
-def _tests(facts: Facts, words: Language) -> str:
-    summary = summary_of(facts)
-    made, planned = summary["tests_made"], summary["tests_planned"]
-    count = words.say("study.count" if made == planned else "study.so_far", made=made, planned=planned)
-    values = {"count": count, "margin": f"{summary['margin']:g}", "seeds": summary["none_full_seeds"]}
-    return words.say("study.tests", percent=f"{100 * summary['confidence']:g}", **values)
-
-
 def progress(facts: Facts, words: Language) -> str:
     """How far the study is, in one sentence."""
     now = state(facts)
@@ -117,38 +71,14 @@ def not_shown(facts: Facts, words: Language) -> str:
     return sentence([words.say(f"study.not_shown.{'seeds' if told(facts) else 'one_seed'}", **texts), progress(facts, words)])
 
 
-def table(facts: Facts, words: Language) -> str:
-    """All conditions: F1 of every method, then the differences and what is concluded; with the pictures."""
-    if not told(facts):
-        return progress(facts, words)
-    summary, rows = summary_of(facts), []
-    for condition in CONDITIONS:
-        for method in (*METHODS, "head"):
-            key = f"{condition}_{method}"
-            if f"{key}_f1" in summary:
-                word = summary.get(f"{key}_verdict")
-                shown = words.say(f"study.word.{word.replace(' ', '_')}") if word else "-"
-                difference = minus_full(facts, words, key) if f"{key}_minus_full" in summary else "-"
-                name = words.say("study.head") if method == "head" else words.label(method)
-                spread = f"{summary[f'{key}_f1_sd']:.4f}"
-                rows.append((words.say(f"study.condition.{condition}"), name, _f1(facts, words, key), spread, difference, shown))
-    about = sentence([_tests(facts, words), _length(facts, words), progress(facts, words)])
-    pictures = "\n".join(f"![{name}](../plots/study/{name}.png)" for name in ("differences", "rows", "dose"))
-    return f"{about}\n\n{markdown_table(words.header('study'), rows)}\n\n{pictures}"
+def picture(facts: Facts, words: Language) -> str:
+    """The picture of the differences over seeds, before the others of its line, where there are some."""
+    return f"{words.say('study.picture')} " if told(facts) else ""
 
 
-def answer(facts: Facts, words: Language) -> str:
-    """The bullets below the first table: the study's verdicts where there are some, else this run's intervals and a caveat."""
-    if told(facts):
-        return verdicts(facts, words)
-    return "\n".join(part for part in (quality.answer(facts, words), caveat(facts, words)) if part)
-
-
-def given_up(facts: Facts, words: Language) -> str:
-    """What the comparison shows: that of the study where there is one, which one seed must not contradict, else this run's."""
-    if told(facts):
-        return words.say("study.given_up")
-    return sentence([quality.conclusion(facts, words), quality.mcnemar(facts, words)])
+def caption(facts: Facts, words: Language) -> str:
+    """That the intervals of the rows over seeds are over seeds too, where there are such rows."""
+    return words.say("study.caption") if told(facts) else ""
 
 
 def treatment(facts: Facts, words: Language) -> str:
@@ -168,7 +98,8 @@ def summary_of(facts: Facts) -> dict:
     return facts.study
 
 
-def _f1(facts: Facts, words: Language, key: str) -> str:
+def estimate(facts: Facts, words: Language, key: str) -> str:
+    """Mean F1 over seeds with its interval; `key` is what stands before it in the summary."""
     return words.interval(*(f"{summary_of(facts)[f'{key}_f1{end}']:.3f}" for end in ("", "_low", "_high")))
 
 

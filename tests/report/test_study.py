@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stages.report import series, study, tables
+from stages.report import series, study, tables, verdicts
 from stages.report.facts import Facts
 from stages.report.language import Language
 from stages.report.stage import render
@@ -77,6 +77,30 @@ def test_a_finished_study_gives_the_answer(facts):
     assert "| LoRA, without AWP and mixout (5 seeds) | 0.878 (0.870 to 0.886) | -0.002 (-0.010 to +0.006) | - |" in table
 
 
+def test_the_analysis_says_whether_the_order_turns_round(facts):
+    facts = replace(facts, study=summary(facts))
+    said = verdicts.given_up(facts, EN)
+    assert "over 5 seeds, minus that of full fine-tuning: without AWP and mixout LoRA -0.002 (not decided) and" in said
+    assert "with both LoRA +0.098 (better)" in said
+    change = "full fine-tuning by -0.100, of LoRA by +0.000, of the adapter by +0.000"
+    assert f"{change}: the order turns round with them." in said
+    same = facts.study | around("both_lora_minus_full", -0.01) | around("both_adapter_minus_full", -0.01)
+    assert f"{change}." in verdicts.given_up(replace(facts, study=same), EN)
+    facts.study.pop("both_adapter_verdict")
+    assert "with both" not in verdicts.given_up(facts, EN)
+
+
+def test_pictures_stand_where_there_is_something_in_them(facts):
+    assert study.picture(facts, EN) == study.caption(facts, EN) == "" and "plots/study" not in render(facts, "report", "en")
+    facts = replace(facts, study=summary(facts) | {"dose_complete": False})
+    details = render(facts, "details", "en")
+    assert "plots/study/differences.png" in details and "plots/study/rows.png" in details
+    assert "![dose]" not in details
+    report = render(facts, "report", "en")
+    assert "(plots/study/differences.png) ![Macro F1 against" in report
+    assert "over seeds and texts); *minus full*" in " ".join(report.split())
+
+
 def test_the_length_of_the_trainings_stands_beside_the_conditions_and_this_runs_own_score(facts, own_facts):
     """Three epochs there, six here: what AWP costs full fine-tuning depends on it, where both numbers say so."""
     facts = replace(facts, study=summary(facts))
@@ -86,10 +110,10 @@ def test_the_length_of_the_trainings_stands_beside_the_conditions_and_this_runs_
         assert "The study trains 3 epochs on 7,049 rows, this run up to 6." in text
         assert f"the gap with both shrinks with more epochs: its F1 is 0.780 there, {here:.3f} in this run." in text
     for change in ({"conditions_epochs": 6}, {"both_full_f1": 0.875}, {"both_full_f1": here}):
-        other = study.answer(replace(facts, study=facts.study | change), EN)
+        other = verdicts.answer(replace(facts, study=facts.study | change), EN)
         assert "shrinks" not in other and f"there, {here:.3f} in this run." in other
     plain = own_facts("a", "b", awp={"enabled": False})
-    said = study.answer(replace(plain, study=summary(plain)), EN)
+    said = verdicts.answer(replace(plain, study=summary(plain)), EN)
     assert "this run up to 6." in said and "With both" not in said and "shrinks" not in said
 
 

@@ -1,0 +1,119 @@
+"""What the study concludes: its verdicts below the first table, in the analysis, and the table of all conditions."""
+
+from stages.presentation.markdown import table as markdown_table
+from stages.project.schema import METHODS
+from stages.report import quality
+from stages.report.facts import PEFT, Facts
+from stages.report.language import Language, begin, sentence
+from stages.report.study import caveat, estimate, minus_full, progress, summary_of, told
+
+CONDITIONS = ("none", "mixout", "awp", "both")
+HEADLINE = ("none", "both")  # plain fine-tuning, and what the practical asks
+
+
+def verdicts(facts: Facts, words: Language) -> str:
+    """A bullet for each method: its difference from full fine-tuning trained the same way, over seeds; one on tests and sizes."""
+    if not told(facts):
+        return ""
+    bullets = []
+    for method in PEFT:
+        conditions = [condition for condition in HEADLINE if f"{condition}_{method}_verdict" in summary_of(facts)]
+        said = "; ".join(_verdict(facts, words, condition, method) for condition in conditions)
+        bullets.append(f"- {begin(words.say('study.verdict', the=words.the(method), said=said))}")
+    return "\n".join([*bullets, f"- {sentence([_tests(facts, words), _length(facts, words)])}"])
+
+
+def _verdict(facts: Facts, words: Language, condition: str, method: str) -> str:
+    key = f"{condition}_{method}"
+    word = words.say(f"study.word.{summary_of(facts)[f'{key}_verdict'].replace(' ', '_')}")
+    return words.say(f"study.in.{condition}", word=word, difference=minus_full(facts, words, key))
+
+
+def _length(facts: Facts, words: Language) -> str:
+    """How long the study's trainings are beside this run's, and what that does to full fine-tuning with both regularizers.
+
+    With AWP full fine-tuning leaves chance later than the others. Where the study shows the handicap and this run, which is
+    longer and has both too, scores higher, the gap depends on the length; elsewhere only the numbers are given.
+    """
+    summary, params = summary_of(facts), facts.params
+    epochs = {"study_epochs": summary["conditions_epochs"], "epochs": params.train.epochs}
+    said = [words.say("study.length", rows=f"{summary['conditions_rows']:,}", **epochs)]
+    if params.awp.enabled and params.mixout.enabled and "both_full_f1" in summary:
+        there, here = summary["both_full_f1"], facts.quality["full"]["f1"]
+        late = there < min(here, summary["none_full_f1_low"]) and epochs["study_epochs"] < epochs["epochs"]
+        kind = "late" if late else "beside"
+        said.append(words.say(f"study.full_with_both.{kind}", there=f"{there:.3f}", here=f"{here:.3f}"))
+    return sentence(said)
+
+
+def _tests(facts: Facts, words: Language) -> str:
+    summary = summary_of(facts)
+    made, planned = summary["tests_made"], summary["tests_planned"]
+    count = words.say("study.count" if made == planned else "study.so_far", made=made, planned=planned)
+    values = {"count": count, "margin": f"{summary['margin']:g}", "seeds": summary["none_full_seeds"]}
+    return words.say("study.tests", percent=f"{100 * summary['confidence']:g}", **values)
+
+
+def table(facts: Facts, words: Language) -> str:
+    """All conditions: F1 of every method, then the differences and what is concluded; with the pictures."""
+    if not told(facts):
+        return progress(facts, words)
+    summary, rows = summary_of(facts), []
+    for condition in CONDITIONS:
+        for method in (*METHODS, "head"):
+            key = f"{condition}_{method}"
+            if f"{key}_f1" in summary:
+                word = summary.get(f"{key}_verdict")
+                shown = words.say(f"study.word.{word.replace(' ', '_')}") if word else "-"
+                difference = minus_full(facts, words, key) if f"{key}_minus_full" in summary else "-"
+                name = words.say("study.head") if method == "head" else words.label(method)
+                spread = f"{summary[f'{key}_f1_sd']:.4f}"
+                rows.append(
+                    (words.say(f"study.condition.{condition}"), name, estimate(facts, words, key), spread, difference, shown)
+                )
+    about = sentence([_tests(facts, words), _length(facts, words), progress(facts, words)])
+    drawn = ["differences", *(series for series in ("rows", "dose") if summary[f"{series}_complete"])]
+    pictures = "\n".join(f"![{name}](../plots/study/{name}.png)" for name in drawn)
+    return f"{about}\n\n{markdown_table(words.header('study'), rows)}\n\n{pictures}"
+
+
+def answer(facts: Facts, words: Language) -> str:
+    """The bullets below the first table: the study's verdicts where there are some, else this run's intervals and a caveat."""
+    if told(facts):
+        return verdicts(facts, words)
+    return "\n".join(part for part in (quality.answer(facts, words), caveat(facts, words)) if part)
+
+
+def given_up(facts: Facts, words: Language) -> str:
+    """What the comparison shows: that of the study where there is one, which one seed must not contradict, else this run's."""
+    if not told(facts):
+        return sentence([quality.conclusion(facts, words), quality.mcnemar(facts, words)])
+    parts = []
+    for condition in _concluded(facts):
+        said = [_given_by(facts, words, condition, method) for method in PEFT]
+        parts.append(words.say(f"study.given_in.{condition}", methods=words.listed(said)))
+    seeds = summary_of(facts)["none_full_seeds"]
+    return sentence([words.say("study.given_up", seeds=seeds, parts="; ".join(parts)), _change(facts, words)])
+
+
+def _concluded(facts: Facts) -> list[str]:
+    """Those of the headline's two conditions in which all methods are compared."""
+    summary = summary_of(facts)
+    return [condition for condition in HEADLINE if all(f"{condition}_{method}_verdict" in summary for method in PEFT)]
+
+
+def _given_by(facts: Facts, words: Language, condition: str, method: str) -> str:
+    value, word = (summary_of(facts)[f"{condition}_{method}_{key}"] for key in ("minus_full", "verdict"))
+    said = words.say(f"study.word.{word.replace(' ', '_')}")
+    return words.say("study.given_by", the=words.the(method), difference=f"{value:+.3f}", word=said)
+
+
+def _change(facts: Facts, words: Language) -> str:
+    """By how much both regularizers change the mean of each method, and whether the order turns round with them."""
+    summary = summary_of(facts)
+    if _concluded(facts) != list(HEADLINE):
+        return ""
+    changes = {method: f"{summary[f'both_{method}_f1'] - summary[f'none_{method}_f1']:+.3f}" for method in METHODS}
+    signs = [{summary[f"{condition}_{method}_minus_full"] > 0 for method in PEFT} for condition in HEADLINE]
+    turned = words.say("study.turned") if signs[0] != signs[1] and len(signs[0]) == len(signs[1]) == 1 else ""
+    return words.say("study.change", turned=turned, **changes)
