@@ -195,7 +195,7 @@ def probabilities(facts: Facts, words: Language) -> str:
 
 def calibration_about(facts: Facts, words: Language) -> str:
     """What the three numbers are."""
-    return words.say("calibration.about", bins=facts.quality["full"]["ece_bins"])
+    return words.say("calibration.about", percent=confidence(facts, words), bins=facts.quality["full"]["ece_bins"])
 
 
 def savings(facts: Facts, words: Language) -> str:
