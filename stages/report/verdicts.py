@@ -109,7 +109,7 @@ def _given_by(facts: Facts, words: Language, condition: str, method: str) -> str
 
 
 def _change(facts: Facts, words: Language) -> str:
-    """By how much both regularizers change the mean of each method, and whether the order turns round with them."""
+    """By how much both regularizers change the mean of each method, and whether the differences change their sign."""
     summary = summary_of(facts)
     if _concluded(facts) != list(HEADLINE):
         return ""
