@@ -76,7 +76,7 @@ def by_precision(facts: Facts, words: Language) -> str:
             case = (model, method, False, recompute, precision, frozen_dtype)
             cells.append("-" if nothing_frozen else _planned(table, case, words, peak=True))
         rows.append((f"{encoder(facts, words, model)}, {words.label(method)}", *cells))
-    names = [(_precision(case, words), recompute) for case, recompute in variants]
+    names = [(gpu.precision_name(*case, words), recompute) for case, recompute in variants]
     header = [words.say("plan.checkpointing", precision=name) if recompute else name for name, recompute in names]
     return markdown_table((words.say("encoder_and_method"), *header), rows)
 
@@ -116,11 +116,6 @@ def _precisions(facts: Facts) -> list[tuple[str, str]]:
     """The planned pairs (precision, frozen_dtype), from float32 to the one that takes least."""
     pairs = set(facts.plan[["precision", "frozen_dtype"]].itertuples(index=False, name=None))
     return sorted(pairs, key=lambda pair: (pair[0] != "fp32", FROZEN.index(pair[1])))
-
-
-def _precision(case: tuple[str, str], words: Language) -> str:
-    precision, frozen_dtype = case
-    return precision if frozen_dtype == "same" else words.say("plan.frozen", precision=precision, frozen=frozen_dtype)
 
 
 def _planned(table: pd.DataFrame, case: tuple, words: Language, peak: bool = False) -> str:

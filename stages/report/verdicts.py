@@ -25,15 +25,19 @@ def verdicts(facts: Facts, words: Language) -> str:
 
 def _verdict(facts: Facts, words: Language, condition: str, method: str) -> str:
     key = f"{condition}_{method}"
-    word = words.say(f"study.word.{summary_of(facts)[f'{key}_verdict'].replace(' ', '_')}")
-    return words.say(f"study.in.{condition}", word=word, difference=minus_full(facts, words, key))
+    return words.say(f"study.in.{condition}", word=_word(facts, words, key), difference=minus_full(facts, words, key))
+
+
+def _word(facts: Facts, words: Language, key: str) -> str:
+    """The verdict in the report's language; `key` is what stands before it in the summary."""
+    return words.say(f"study.word.{summary_of(facts)[f'{key}_verdict'].replace(' ', '_')}")
 
 
 def _length(facts: Facts, words: Language) -> str:
     """How long the study's trainings are beside this run's, and what that does to full fine-tuning with both regularizers.
 
-    With AWP full fine-tuning leaves chance later than the others. Where the study shows the handicap and this run, which is
-    longer and has both too, scores higher, the gap depends on the length; elsewhere only the numbers are given.
+    With AWP full fine-tuning leaves chance later than the others, which is said where the study shows the handicap and this run,
+    which is longer and has both too, scores higher; elsewhere only the numbers are given.
     """
     summary, params = summary_of(facts), facts.params
     epochs = {"study_epochs": summary["conditions_epochs"], "epochs": params.train.epochs}
@@ -63,8 +67,7 @@ def table(facts: Facts, words: Language) -> str:
         for method in (*METHODS, "head"):
             key = f"{condition}_{method}"
             if f"{key}_f1" in summary:
-                word = summary.get(f"{key}_verdict")
-                shown = words.say(f"study.word.{word.replace(' ', '_')}") if word else "-"
+                shown = _word(facts, words, key) if f"{key}_verdict" in summary else "-"
                 difference = minus_full(facts, words, key) if f"{key}_minus_full" in summary else "-"
                 name = words.say("study.head") if method == "head" else words.label(method)
                 spread = f"{summary[f'{key}_f1_sd']:.4f}"
@@ -103,9 +106,9 @@ def _concluded(facts: Facts) -> list[str]:
 
 
 def _given_by(facts: Facts, words: Language, condition: str, method: str) -> str:
-    value, word = (summary_of(facts)[f"{condition}_{method}_{key}"] for key in ("minus_full", "verdict"))
-    said = words.say(f"study.word.{word.replace(' ', '_')}")
-    return words.say("study.given_by", the=words.the(method), difference=f"{value:+.3f}", word=said)
+    key = f"{condition}_{method}"
+    difference = f"{summary_of(facts)[f'{key}_minus_full']:+.3f}"
+    return words.say("study.given_by", the=words.the(method), difference=difference, word=_word(facts, words, key))
 
 
 def _change(facts: Facts, words: Language) -> str:
