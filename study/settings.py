@@ -187,13 +187,22 @@ class Study(Section):
     study: Conclusions
     budget: Budget
 
-    @field_validator("rates")
+    @field_validator("rates", "dose", "targets", "trainer")
     @classmethod
-    def _rates_have_seeds_of_their_own(cls, rates: Rates, info: ValidationInfo) -> Rates:
-        used = {seed for name in ("conditions", "rows") if name in info.data for seed in info.data[name].seeds}
-        if shared := used & set(rates.seeds):
-            raise ValueError(f"seeds must be others than those of the study, received {sorted(shared)} in both")
-        return rates
+    def _rates_have_seeds_of_their_own(cls, section: Any, info: ValidationInfo) -> Any:
+        """No rate may be chosen with a seed on which the methods are compared; a section is checked against those before it."""
+        before = _COMPARED if info.field_name == "rates" else ("rates",)
+        used = {seed for name in before if name in info.data for seed in _seeds(info.data[name])}
+        if shared := used & _seeds(section):
+            raise ValueError(f"seeds of rates must be others than those of the study, received {sorted(shared)} in both")
+        return section
+
+
+_COMPARED = ("conditions", "splits", "rows")  # what stands before `rates`
+
+
+def _seeds(section: Any) -> set[int]:
+    return set(section.seeds) if hasattr(section, "seeds") else {section.seed}
 
 
 def load_study(path: Path = PARAMS) -> Study:

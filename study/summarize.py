@@ -11,7 +11,6 @@ from stages.project.running import loading, report_errors
 with loading():
     from typing import Any
 
-    import numpy as np
     import pandas as pd
 
     from stages.classifier.splits import column, load_labels, load_split
@@ -19,12 +18,11 @@ with loading():
     from stages.presentation.text import aligned
     from stages.project.files import content_hash, write_json, write_text
     from stages.project.paths import BASE_MODEL, PLOTS, PROCESSED
-    from study.analysis import conclusions
-    from study.analysis.bootstrap import Estimate
     from study.analysis.cells import SERIES, Cells, read_cells
-    from study.analysis.conclusions import CONDITIONS, ORDER, REFERENCE, TESTED, Rules
     from study.analysis.figures import LABELS, differences_figure, dose_figure, rows_figure
-    from study.analysis.tables import differences_table, dose_table, rows_table, variants_table
+    from study.analysis.rules import CONDITIONS, ORDER, Rules
+    from study.analysis.summary import summarize
+    from study.analysis.tables import differences_table, dose_table, rows_table
     from study.definition import cells_of
     from study.paths import CELLS, FOLDER
     from study.settings import Study, load_study
@@ -50,82 +48,6 @@ def made_with(study: Study) -> dict[str, Any]:
     return hashes | {f"peft_{key}": value for key, value in study.settings.peft.model_dump().items()}
 
 
-def summarize(cells: Cells, labels: np.ndarray, num_classes: int, rules: Rules) -> dict[str, Any]:
-    """Return everything that metrics/study/summary.json holds; keys of what is not finished are left out.
-
-    `cells_*` and `{series}_complete` count; `{condition}_{method}_f1` and `..._minus_full` are means over seeds, with `_sd`
-    between seeds and the interval `_low`, `_high`; `..._p_difference`, `..._p_equivalence` (both corrected) and `..._verdict`
-    are tests; `rows_{n}_*` is the same on n training rows without regularizers. `conditions_rows` and `conditions_epochs` are the
-    size of the trainings behind the conditions.
-
-    Args:
-        labels: of the test set, shape (N,), in 0..K-1 with K = `num_classes`.
-    """
-    counts = {series: cells.count(series) for series in SERIES}
-    finished, planned = (sum(count[place] for count in counts.values()) for place in (0, 1))
-    values: dict[str, Any] = {
-        "cells_planned": planned,
-        "cells_finished": finished,
-        "cells_missing": planned - finished,
-        **{f"{series}_missing": planned - finished for series, (finished, planned) in counts.items()},
-        "complete": finished == planned > 0,
-        **{f"{series}_complete": cells.complete(series) for series in SERIES},
-        "margin": rules.margin,
-        "confidence": rules.confidence,
-    }
-    tested: dict[str, Estimate] = {}
-    for prefix, rows in _compared_settings(cells).items():
-        found, differences = conclusions.quality(prefix, conclusions.compare(cells, rows, labels, num_classes, rules), rules)
-        values |= found
-        tested |= differences if not prefix.startswith("rows_") else {}
-    compared = tuple(f"conditions-{method}-" for method in TESTED)
-    pairs = {cell.rpartition("-")[0] for cell in cells.expected if cell.startswith(compared)}
-    values |= conclusions.verdicts(tested, rules, 2 * len(pairs)) if tested else {}
-    main = cells.of("conditions")
-    if len(main := main[main["method"] != "head"]):
-        values |= {f"conditions_{key}": int(main[key].iloc[0]) for key in ("rows", "epochs")}
-    values |= _of_other_series(cells, rules)
-    return values
-
-
-def _compared_settings(cells: Cells) -> dict[str, pd.DataFrame]:
-    """Return the rows of the table of cells that are compared with each other, by prefix of their keys.
-
-    Of a setting those methods are in it of which all seeds are finished.
-    """
-    kinds = {"conditions": [(condition, condition) for condition in CONDITIONS]}
-    sizes = sorted({int(cell.split("-")[2]) for cell, of in cells.expected.items() if of == "rows"})
-    kinds["rows"] = [(f"rows_{size}", str(size)) for size in sizes]
-    settings: dict[str, pd.DataFrame] = {}
-    for series, places in kinds.items():
-        rows = cells.of(series)
-        for prefix, place in places:
-            names = [f"{series}-{method}-{place}" for method in ORDER if cells.settled(f"{series}-{method}-{place}")]
-            if names:
-                settings[prefix] = rows[rows["cell"].map(lambda cell: cell.rpartition("-")[0]).isin(names)]
-    return settings
-
-
-def _of_other_series(cells: Cells, rules: Rules) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    if cells.complete("rates"):
-        values |= conclusions.rates(cells.of("rates"))
-    if cells.complete("targets"):
-        values |= conclusions.targets(cells.of("targets"), rules)
-    if cells.complete("splits"):
-        values |= conclusions.splits(cells.of("splits"), rules)
-    if cells.complete("dose"):
-        values |= conclusions.dose(dose_table(cells.of("dose"), rules.confidence))
-        for kind, ends in variants_table(cells.of("dose"), rules.confidence).items():
-            values |= conclusions.known(f"dose_full_{kind}_validation_f1", *ends)
-    if cells.complete("crosscheck") and cells.settled(f"conditions-{REFERENCE}-none"):
-        rows = cells.of("conditions")
-        ours = rows[(rows["method"] == REFERENCE) & (rows["condition"] == "none")]
-        plain = cells.of("crosscheck")
-        values |= conclusions.crosscheck(ours["test_f1"].to_numpy(float), plain["test_f1"].to_numpy(float), rules)
-    return values
-
-
 def write_figures(cells: Cells, summary: dict[str, Any], rules: Rules) -> None:
     """Write the three figures and their tables; a figure of an unfinished series says how far it is."""
     dose = dose_table(cells.of("dose"), rules.confidence)
@@ -134,10 +56,15 @@ def write_figures(cells: Cells, summary: dict[str, Any], rules: Rules) -> None:
     differences = differences_table(summary)
     for name, table in {"dose": dose, "rows": curve, "differences": differences}.items():
         write_text(FIGURES / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
-    save_figure(dose_figure(dose, _missing(cells, "dose")), FIGURES / "dose.png")
+    save_figure(dose_figure(dose, _size(cells.of("dose")), _missing(cells, "dose")), FIGURES / "dose.png")
     save_figure(rows_figure(curve, _missing(cells, "rows", "conditions")), FIGURES / "rows.png")
     note = _missing(cells, "conditions")
     save_figure(differences_figure(differences, rules.margin, rules.confidence, note), FIGURES / "differences.png")
+
+
+def _size(rows: pd.DataFrame) -> str:
+    """Return how large the trainings of a series are, which all have the same size; "" before the first."""
+    return f"{rows['rows'].iloc[0]:,} training rows, {rows['epochs'].iloc[0]} epochs" if len(rows) else ""
 
 
 def _missing(cells: Cells, *series: str) -> str:

@@ -37,8 +37,8 @@ def brief(facts: Facts, words: Language) -> str:
             rows.append((f"{name(encoder, words)}, {precision}", *cells))
     size = {"texts": steps["micro_batch_size"].iloc[0], "tokens": steps["length"].iloc[0]}
     intro = words.say("gpu.intro", device=facts.gpu["machine"]["device"], **size)
-    after = "\n".join(f"- {said}" for said in (launches(facts, words), fits(facts, words), trained(facts, words)))
-    return f"{intro}\n\n{markdown_table(words.header('gpu'), rows)}\n\n{after}"
+    short = words.say("gpu.short", **_launched(facts, words), **_fitted(facts))
+    return f"{intro}\n\n{markdown_table(words.header('gpu'), rows)}\n\n{short}"
 
 
 def largest(steps: pd.DataFrame) -> str:
@@ -60,9 +60,15 @@ def name(encoder: str, words: Language) -> str:
 def launches(facts: Facts, words: Language) -> str:
     """In how many cases a step is longer than full fine-tuning's, and how little one short text saves in a forward pass."""
     assert facts.gpu is not None
-    steps, latency = facts.gpu["steps"], facts.gpu["latency"]
-    slower = longer(steps, "same")
+    steps = facts.gpu["steps"]
     nf4 = words.say("gpu.nf4", **longer(steps, "nf4")) if (steps["frozen_dtype"] == "nf4").any() else ""
+    return words.say("gpu.launches", nf4=nf4, **_launched(facts, words))
+
+
+def _launched(facts: Facts, words: Language) -> dict[str, object]:
+    """The numbers behind `launches`."""
+    assert facts.gpu is not None
+    latency = facts.gpu["latency"]
     forward = latency[(latency["encoder"] == OWN) & (latency["precision"] == "fp32")]
     own = forward[forward["method"] == "full"]
     medians = forward.groupby("method")["ratio_to_full"].median()
@@ -71,7 +77,8 @@ def launches(facts: Facts, words: Language) -> str:
     (few, many), (short, long) = shapes
     times = [at(own, *shape)["median_ms"].iloc[0] for shape in ((few, short), (many, long))]
     values = {"few": few, "many": many, "short": short, "long": long, "one": f"{times[0]:.1f}", "all": f"{times[1]:.1f}"}
-    return words.say("gpu.launches", encoder=name(OWN, words), shapes=len(own), nf4=nf4, **slower, **more, **values)
+    slower = longer(facts.gpu["steps"], "same")
+    return {"encoder": name(OWN, words), "shapes": len(own), **slower, **more, **values}
 
 
 def longer(steps: pd.DataFrame, frozen_dtype: str) -> dict[str, int]:
@@ -85,16 +92,20 @@ def longer(steps: pd.DataFrame, frozen_dtype: str) -> dict[str, int]:
 
 def fits(facts: Facts, words: Language) -> str:
     """Whether what the memory plan calls fitting did fit, and how far tensors were from the prediction."""
+    return words.say("gpu.fits", **_fitted(facts))
+
+
+def _fitted(facts: Facts) -> dict[str, object]:
+    """The numbers behind `fits`."""
     assert facts.gpu is not None
     memory, machine = facts.gpu["memory"], facts.gpu["machine"]
     budget = f"{machine['budget_gib']:g}"
     planned = memory["predicted_mib"] + machine["reserve_mib"] <= 1024 * machine["budget_gib"]
     errors = 100 * (memory["measured_mib"] / memory["predicted_mib"] - 1)
-    values = {"fitting": int(planned.sum()), "fitted": int((planned & memory["fits"]).sum()), "budget": budget,
+    return {"fitting": int(planned.sum()), "fitted": int((planned & memory["fits"]).sum()), "budget": budget,
               "other": int((~planned).sum()), "failed": int((~planned & ~memory["fits"]).sum()),
               "context": f"{machine['context_mib']:,.0f}", "reserve": machine["reserve_mib"],
               "low": f"{errors.min():+.0f}", "high": f"{errors.max():+.1f}"}  # fmt: skip
-    return words.say("gpu.fits", **values)
 
 
 def trained(facts: Facts, words: Language) -> str:
@@ -123,7 +134,8 @@ def section(facts: Facts, words: Language) -> str:
     """The section of the details, with its heading; "" if nothing was measured."""
     if facts.gpu is None:
         return ""
-    return f"## {words.say('gpu.heading')}\n\n{steps(facts, words)}\n\n{memory(facts, words)}"
+    said = "\n".join(f"- {sentence([part(facts, words)])}" for part in (launches, fits, trained))
+    return f"## {words.say('gpu.heading')}\n\n{said}\n\n{steps(facts, words)}\n\n{memory(facts, words)}"
 
 
 def steps(facts: Facts, words: Language) -> str:

@@ -30,11 +30,13 @@ def _curves(facts: Facts, words: Language) -> str:
         if sizes and all(prefix in summary for prefix in prefixes.values()):
             numbers = [(size, *(summary[f"{prefix}{end}"] for end in ("", "_low", "_high"))) for size, prefix in prefixes.items()]
             said.append(_curve(numbers, words, words.say("study.head") if method == "head" else words.label(method)))
-    return words.say("study.curves", parts="; ".join(said), percent=f"{100 * summary['confidence']:g}") if said else ""
+    return words.say("study.curves", parts="; ".join(said), percent=_percent(summary)) if said else ""
 
 
 def _curve(numbers: list[tuple[int, float, float, float]], words: Language, label: str) -> str:
-    """The differences (training rows, value, low, high) of a method, and between which their sign surely changes."""
+    """The differences (training rows, value, low, high) of a method, and between which those that are told from 0 change sign.
+
+    The intervals are not corrected for being several, so that a crossing is said to appear, and an order to be shown here."""
     parts = ", ".join(
         f"{words.interval(f'{v:+.3f}', f'{low:+.3f}', f'{high:+.3f}')} [{size:,}]" for size, v, low, high in numbers
     )
@@ -54,7 +56,9 @@ def _rates(facts: Facts, words: Language) -> str:
         return ""
     ratios = {method: f"{summary[f'rate_none_{method}_to_full']:g}" for method in PEFT}
     rates = {f"{method}_rate": f"{summary[f'rate_none_{method}']:g}" for method in METHODS}
-    return words.say("study.rates", **ratios, **rates, rule=MOST_LIKELY_RATIO)
+    leads = {f"{method}_lead": f"{summary[f'rate_none_{method}_lead']:.3f}" for method in METHODS}
+    size = {"seeds": summary["rates_seeds"], "rows": f"{summary['rates_none_rows']:,}"}
+    return words.say("study.rates", **ratios, **rates, **leads, **size, rule=MOST_LIKELY_RATIO)
 
 
 def _targets(facts: Facts, words: Language) -> str:
@@ -68,8 +72,16 @@ def _targets(facts: Facts, words: Language) -> str:
         word = words.say(f"study.{'behind' if high < 0 else 'ahead' if low > 0 else 'apart'}")
         numbers = words.interval(*(f"{summary[f'{key}{end}']:+.3f}" for end in ("", "_low", "_high")))
         parts.append(words.say("study.target", target=words.say(f"study.of.{target}"), numbers=numbers, word=word))
-    counts = {target: f"{summary[f'target_{target}_trainable']:,}" for target in ("attention", "feed_forward", "all")}
-    return words.say("study.targets", parts="; ".join(parts), **counts)
+    places = ("attention", "feed_forward", "all")
+    counts = {target: f"{summary[f'target_{target}_trainable']:,}" for target in places}
+    ends = [words.say(f"study.of.{target}") for target in places if not summary[f"target_{target}_rate_inside_grid"]]
+    edge = words.say("study.edge", places=words.listed(ends)) if ends else ""
+    size = {"seeds": summary["targets_seeds"], "rows": f"{summary['targets_rows']:,}", "percent": _percent(summary)}
+    return words.say("study.targets", parts="; ".join(parts), edge=edge, **counts, **size)
+
+
+def _percent(summary: dict) -> str:
+    return f"{100 * summary['confidence']:g}"
 
 
 def _splits(facts: Facts, words: Language) -> str:
@@ -77,7 +89,7 @@ def _splits(facts: Facts, words: Language) -> str:
     if not summary["splits_complete"]:
         return ""
     parts = [f"{words.say(f'short.{method}')} {minus_full(facts, words, f'splits_none_{method}')}" for method in PEFT]
-    return words.say("study.splits", parts=", ".join(parts))
+    return words.say("study.splits", parts=", ".join(parts), number=summary["splits_number"])
 
 
 def _crosscheck(facts: Facts, words: Language) -> str:
@@ -85,5 +97,7 @@ def _crosscheck(facts: Facts, words: Language) -> str:
     if "crosscheck_agrees" not in summary:
         return ""
     kind = "agrees" if summary["crosscheck_agrees"] else "differs"
-    values = {key: f"{summary[f'crosscheck_{key}']:.3f}" for key in ("study_f1", "plain_f1", "spread")}
-    return words.say(f"study.crosscheck.{kind}", difference=f"{summary['crosscheck_difference']:+.3f}", **values)
+    runs = {key: summary[f"crosscheck_{key}"] for key in ("plain_seeds", "study_seeds")}
+    about = words.say("study.crosscheck.about", sd=f"{summary['crosscheck_sd']:.3f}", percent=_percent(summary), **runs)
+    values = {key: f"{summary[f'crosscheck_{key}']:.3f}" for key in ("study_f1", "plain_f1", "reach")}
+    return words.say(f"study.crosscheck.{kind}", difference=f"{summary['crosscheck_difference']:+.3f}", about=about, **values)

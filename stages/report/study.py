@@ -36,7 +36,9 @@ def practical_label(facts: Facts, words: Language, method: str) -> str:
 
 def row_label(facts: Facts, words: Language, method: str) -> str:
     """The first cell of a method's second row in the first table."""
-    return words.say("study.row", label=words.label(method), seeds=summary_of(facts)[f"none_{method}_seeds"])
+    summary = summary_of(facts)
+    size = {"seeds": summary[f"none_{method}_seeds"], "epochs": summary["conditions_epochs"]}
+    return words.say("study.row", label=words.label(method), **size)
 
 
 def row(facts: Facts, words: Language, method: str) -> tuple[str, str]:
@@ -82,14 +84,17 @@ def caption(facts: Facts, words: Language) -> str:
 
 
 def treatment(facts: Facts, words: Language) -> str:
-    """How alike the gradients at w and w + v are in each method, where the study measured it at this run's epsilon."""
-    if not facts.params.awp.enabled or state(facts) not in ("unfinished", "finished"):
+    """How alike the gradients at w and w + v are in each method, where the study trained with both and with this run's AWP."""
+    awp = facts.params.awp
+    if not awp.enabled or awp.box is not None or state(facts) not in ("unfinished", "finished"):
         return ""
-    epsilon = f"{facts.params.awp.epsilon:g}"
-    cosines = {method: summary_of(facts).get(f"dose_{method}_trainable_{epsilon}_cosine") for method in METHODS}
-    if None in cosines.values():
+    summary = summary_of(facts)
+    same = all(summary.get(f"conditions_awp_{key}") == getattr(awp, key) for key in ("epsilon", "target", "embeddings"))
+    cosines = {method: summary.get(f"both_{method}_cosine") for method in METHODS}
+    if not same or None in cosines.values():  # some are not finished
         return ""
-    return words.say("study.treatment", epsilon=epsilon, **{method: f"{value:.2f}" for method, value in cosines.items()})
+    doses = words.say("study.doses") if summary["dose_complete"] else ""
+    return words.say("study.treatment", doses=doses, **{method: f"{value:.2f}" for method, value in cosines.items()})
 
 
 def summary_of(facts: Facts) -> dict:
@@ -105,4 +110,9 @@ def estimate(facts: Facts, words: Language, key: str) -> str:
 
 def minus_full(facts: Facts, words: Language, key: str) -> str:
     """The difference from full fine-tuning with its interval; `key` is what stands before it in the summary."""
-    return words.interval(*(f"{summary_of(facts)[f'{key}_minus_full{end}']:+.3f}" for end in ("", "_low", "_high")))
+    return signed(facts, words, f"{key}_minus_full")
+
+
+def signed(facts: Facts, words: Language, key: str) -> str:
+    """A number of the summary with its sign and its interval; `key` is its whole name."""
+    return words.interval(*(f"{summary_of(facts)[f'{key}{end}']:+.3f}" for end in ("", "_low", "_high")))

@@ -5,7 +5,7 @@ from stages.project.schema import METHODS
 from stages.report import quality
 from stages.report.facts import PEFT, Facts
 from stages.report.language import Language, begin, sentence
-from stages.report.study import caveat, estimate, minus_full, progress, summary_of, told
+from stages.report.study import caveat, estimate, minus_full, progress, signed, summary_of, told
 
 CONDITIONS = ("none", "mixout", "awp", "both")
 HEADLINE = ("none", "both")  # plain fine-tuning, and what the practical asks
@@ -30,32 +30,40 @@ def _verdict(facts: Facts, words: Language, condition: str, method: str) -> str:
 
 def _word(facts: Facts, words: Language, key: str) -> str:
     """The verdict in the report's language; `key` is what stands before it in the summary."""
-    return words.say(f"study.word.{summary_of(facts)[f'{key}_verdict'].replace(' ', '_')}")
+    return _named(words, summary_of(facts)[f"{key}_verdict"])
+
+
+def _named(words: Language, verdict: str) -> str:
+    return words.say(f"study.word.{verdict.replace(' ', '_')}")
 
 
 def _length(facts: Facts, words: Language) -> str:
-    """How long the study's trainings are beside this run's, and what that does to full fine-tuning with both regularizers.
+    """How long this run's trainings are, and what that does to full fine-tuning with both regularizers.
 
     With AWP full fine-tuning leaves chance later than the others, which is said where the study shows the handicap and this run,
     which is longer and has both too, scores higher; elsewhere only the numbers are given.
     """
     summary, params = summary_of(facts), facts.params
     epochs = {"study_epochs": summary["conditions_epochs"], "epochs": params.train.epochs}
-    said = [words.say("study.length", rows=f"{summary['conditions_rows']:,}", **epochs)]
-    if params.awp.enabled and params.mixout.enabled and "both_full_f1" in summary:
-        there, here = summary["both_full_f1"], facts.quality["full"]["f1"]
-        late = there < min(here, summary["none_full_f1_low"]) and epochs["study_epochs"] < epochs["epochs"]
-        kind = "late" if late else "beside"
-        said.append(words.say(f"study.full_with_both.{kind}", there=f"{there:.3f}", here=f"{here:.3f}"))
-    return sentence(said)
+    if not (params.awp.enabled and params.mixout.enabled and "both_full_f1" in summary):
+        return words.say("study.length", epochs=params.train.epochs)
+    there, here = summary["both_full_f1"], facts.quality["full"]["f1"]
+    late = there < min(here, summary["none_full_f1_low"]) and epochs["study_epochs"] < epochs["epochs"]
+    kind = "late" if late else "beside"
+    return words.say(f"study.full_with_both.{kind}", there=f"{there:.3f}", here=f"{here:.3f}", **epochs)
 
 
 def _tests(facts: Facts, words: Language) -> str:
     summary = summary_of(facts)
     made, planned = summary["tests_made"], summary["tests_planned"]
     count = words.say("study.count" if made == planned else "study.so_far", made=made, planned=planned)
-    values = {"count": count, "margin": f"{summary['margin']:g}", "seeds": summary["none_full_seeds"]}
-    return words.say("study.tests", percent=f"{100 * summary['confidence']:g}", **values)
+    size = {
+        "rows": f"{summary['conditions_rows']:,}",
+        "epochs": summary["conditions_epochs"],
+        "seeds": summary["none_full_seeds"],
+    }
+    values = {"count": count, "margin": f"{summary['margin']:g}", "percent": f"{100 * summary['confidence']:g}"}
+    return words.say("study.tests", **size, **values)
 
 
 def table(facts: Facts, words: Language) -> str:
@@ -70,14 +78,37 @@ def table(facts: Facts, words: Language) -> str:
                 shown = _word(facts, words, key) if f"{key}_verdict" in summary else "-"
                 difference = minus_full(facts, words, key) if f"{key}_minus_full" in summary else "-"
                 name = words.say("study.head") if method == "head" else words.label(method)
-                spread = f"{summary[f'{key}_f1_sd']:.4f}"
-                rows.append(
-                    (words.say(f"study.condition.{condition}"), name, estimate(facts, words, key), spread, difference, shown)
-                )
-    about = sentence([_tests(facts, words), _length(facts, words), progress(facts, words)])
+                cells = estimate(facts, words, key), f"{summary[f'{key}_f1_sd']:.4f}", difference, shown, _margin(summary, key)
+                rows.append((words.say(f"study.condition.{condition}"), name, *cells))
+    said = (_tests, _within, _checks, _length, progress)
+    about = sentence(part(facts, words) for part in said)
     drawn = ["differences", *(series for series in ("rows", "dose") if summary[f"{series}_complete"])]
     pictures = "\n".join(f"![{name}](../plots/study/{name}.png)" for name in drawn)
     return f"{about}\n\n{markdown_table(words.header('study'), rows)}\n\n{pictures}"
+
+
+def _margin(summary: dict, key: str) -> str:
+    return f"±{summary[f'{key}_smallest_margin']:.3f}" if f"{key}_smallest_margin" in summary else "-"
+
+
+def _within(_: Facts, words: Language) -> str:
+    return words.say("study.within")
+
+
+def _checks(facts: Facts, words: Language) -> str:
+    """Where a test takes the variance over seeds as 0, and which verdicts it would change to pool that variance."""
+    summary = summary_of(facts)
+    pairs = [(c, m) for c in CONDITIONS for m in PEFT if f"{c}_{m}_verdict" in summary]
+    places = {(c, m): words.say(f"study.where.{c}", label=words.label(m)) for c, m in pairs}
+    zero = [place for (c, m), place in places.items() if summary[f"{c}_{m}_seed_variance_zero"]]
+    said = [words.say("study.zero", where=words.listed(zero))] if zero else []
+    other = []
+    for (c, m), place in places.items():
+        pooled = summary[f"{c}_{m}_verdict_pooled"]
+        if pooled != summary[f"{c}_{m}_verdict"]:
+            other.append(words.say("study.pooled_verdict", word=_named(words, pooled), where=place))
+    kind = words.say("study.pooled.other", where=words.listed(other)) if other else words.say("study.pooled.same")
+    return sentence([*said, kind])
 
 
 def answer(facts: Facts, words: Language) -> str:
@@ -112,11 +143,16 @@ def _given_by(facts: Facts, words: Language, condition: str, method: str) -> str
 
 
 def _change(facts: Facts, words: Language) -> str:
-    """By how much both regularizers change the mean of each method, and whether the differences change their sign."""
+    """By how much both regularizers change the mean of each method and its difference from full, and whether that turns round.
+
+    It turns round where all differences change their sign and the interval of each change is on one side of 0.
+    """
     summary = summary_of(facts)
     if _concluded(facts) != list(HEADLINE):
         return ""
-    changes = {method: f"{summary[f'both_{method}_f1'] - summary[f'none_{method}_f1']:+.3f}" for method in METHODS}
+    changes = {method: signed(facts, words, f"change_{method}") for method in METHODS}
+    more = {f"{method}_more": signed(facts, words, f"interaction_{method}") for method in PEFT}
     signs = [{summary[f"{condition}_{method}_minus_full"] > 0 for method in PEFT} for condition in HEADLINE]
-    turned = words.say("study.turned") if signs[0] != signs[1] and len(signs[0]) == len(signs[1]) == 1 else ""
-    return words.say("study.change", turned=turned, **changes)
+    sure = all(summary[f"interaction_{method}_low"] * summary[f"interaction_{method}_high"] > 0 for method in PEFT)
+    turned = words.say("study.turned") if sure and signs[0] != signs[1] and len(signs[0]) == len(signs[1]) == 1 else ""
+    return words.say("study.change", turned=turned, **changes, **more)

@@ -21,6 +21,7 @@ interval, which keeps their skewness. tests/study/test_bootstrap.py measures the
 Letters: N texts, K classes, M methods, S seeds, R resamples.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,7 +47,14 @@ class Resamples:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds with its standard deviation between seeds, interval, standard error and degrees of freedom."""
+    """A mean over seeds with its interval, and what that is made of.
+
+    Attributes:
+        between_seeds: standard deviation between seeds.
+        error, freedom: standard error and degrees of freedom.
+        of_texts, of_seeds, of_both: the parts V_texts, V_seeds and V_both of the variance; 0 where not estimated.
+        seeds: S.
+    """
 
     value: float
     between_seeds: float
@@ -54,6 +62,10 @@ class Estimate:
     high: float
     error: float
     freedom: float
+    of_texts: float = 0.0
+    of_seeds: float = 0.0
+    of_both: float = 0.0
+    seeds: int = 0
 
 
 def resample(labels: np.ndarray, predictions: np.ndarray, num_classes: int, samples: int, seed: int) -> Resamples:
@@ -107,9 +119,9 @@ def estimate(by_seed: np.ndarray, drawn: np.ndarray, on_texts: np.ndarray, confi
     """Return the mean of `by_seed` (S,) with the interval of this module, from `drawn` (R,) and `on_texts` (S, R)."""
     value, seeds = float(by_seed.mean()), len(by_seed)
     mean = on_texts.mean(axis=0)
-    of_texts = mean.var(ddof=1)
-    of_seeds = by_seed.var(ddof=1) / seeds
-    of_both = (on_texts - mean).var(axis=1, ddof=1).sum() / (seeds * (seeds - 1))
+    of_texts = float(mean.var(ddof=1))
+    of_seeds = float(by_seed.var(ddof=1)) / seeds
+    of_both = float((on_texts - mean).var(axis=1, ddof=1).sum()) / (seeds * (seeds - 1))
     variance = of_texts + max(of_seeds - of_both, 0.0)
     freedom = float(variance**2 / (of_seeds**2 / (seeds - 1))) if of_seeds > 0 else np.inf
     freedom = max(freedom, seeds - 1.0)  # never less than if only the seeds differed
@@ -118,18 +130,27 @@ def estimate(by_seed: np.ndarray, drawn: np.ndarray, on_texts: np.ndarray, confi
     low, high = np.quantile(drawn, [tail, 1 - tail]) - drawn.mean()
     scale = t.isf(tail, freedom) * error / (norm.isf(tail) * spread) if spread > 0 else 0.0
     between = float(by_seed.std(ddof=1))
-    return Estimate(value, between, float(value + scale * low), float(value + scale * high), error, freedom)
+    ends = float(value + scale * low), float(value + scale * high)
+    return Estimate(value, between, *ends, error, freedom, of_texts, of_seeds, of_both, seeds)
+
+
+def contrast(resamples: Resamples, weights: Mapping[int, float], confidence: float) -> Estimate:
+    """Return the mean over seeds of sum_m w_m F1_m, all methods m on the same seeds and texts; `weights` has w_m by m."""
+
+    def combined(part: np.ndarray) -> np.ndarray:
+        return np.sum([weight * part[method] for method, weight in weights.items()], axis=0)
+
+    return estimate(combined(resamples.by_seed), combined(resamples.drawn), combined(resamples.on_texts), confidence)
 
 
 def mean_f1(resamples: Resamples, method: int, confidence: float) -> Estimate:
     """Return the mean macro F1 of a method over its seeds."""
-    return estimate(resamples.by_seed[method], resamples.drawn[method], resamples.on_texts[method], confidence)
+    return contrast(resamples, {method: 1}, confidence)
 
 
 def mean_difference(resamples: Resamples, method: int, reference: int, confidence: float) -> Estimate:
     """Return the mean over seeds of macro F1 of `method` minus that of `reference`, paired by seed and by text."""
-    by_seed, drawn, on_texts = (v[method] - v[reference] for v in (resamples.by_seed, resamples.drawn, resamples.on_texts))
-    return estimate(by_seed, drawn, on_texts, confidence)
+    return contrast(resamples, {method: 1, reference: -1}, confidence)
 
 
 def seeds_only(values: np.ndarray, confidence: float) -> Estimate:

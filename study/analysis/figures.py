@@ -14,21 +14,22 @@ LABELS = METHOD_LABELS | {"head": "head only"}
 COLOURS = METHOD_COLOURS | {"head": "#7F7F7F"}
 MARKERS = METHOD_MARKERS | {"head": "v"}
 TARGETS = {"trainable": ("-", "what it trains"), "all": ("--", "all weights")}
-SETTINGS = {"none": "neither", "mixout": "mixout", "awp": "AWP", "both": "both (as the practical)"}
+SETTINGS = {"none": "neither", "mixout": "mixout", "awp": "AWP", "both": "both"}
 
 
 @house_style()
-def dose_figure(table: pd.DataFrame, note: str = "") -> Figure:
+def dose_figure(table: pd.DataFrame, size: str = "", note: str = "") -> Figure:
     """Draw validation F1, and the cosine of the gradients at w and w + v, against epsilon, a line per method and target.
 
     Args:
         table: of `study.analysis.tables.dose_table`; bars are its intervals over seeds.
+        size: of the trainings, in the title: with few steps a handicap is larger than with many.
         note: what is missing, below the title.
     """
     figure = new_figure(9.8, 4.6)
     panels = figure.subplots(1, 2)
     titles = {"f1": "Validation macro F1", "cosine": "Cosine of the gradients at w and w + v"}
-    figure.suptitle(_titled("What a dose of AWP does to each method", note), fontsize=11)
+    figure.suptitle(_titled(f"What a dose of AWP does to each method{size and f' ({size})'}", note), fontsize=11)
     if table.empty:
         return _nothing(figure, panels)
     doses = sorted(set(table["epsilon"]) - {OFF})
@@ -113,7 +114,8 @@ def differences_figure(table: pd.DataFrame, margin: float, confidence: float, no
     axes.set_ylim(len(settings) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.3g}" if abs(value) > 1e-9 else "0"))
-    axes.set_xlabel(f"difference, {100 * confidence:g} % interval over seeds and texts; grey: counts as equivalent (±{margin:g})")
+    intervals = f"difference with {100 * confidence:g} % interval over seeds and texts, not corrected"
+    axes.set_xlabel(f"{intervals}; words: corrected tests; grey: margin ±{margin:g}", fontsize=9)
     return figure
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.bootstrap import seeds_only
-from study.analysis.conclusions import CONDITIONS, ORDER, TESTED
+from study.analysis.rules import CONDITIONS, ORDER, TESTED
 
 OFF = 0.0  # the epsilon of a cell without AWP in the tables
 DOSE = ("method", "target", "epsilon", "seeds", "f1", "f1_low", "f1_high", "cosine", "cosine_low", "cosine_high")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from study.analysis.bootstrap import estimate, mean_difference, mean_f1, resample, seeds_only
+from study.analysis.bootstrap import contrast, estimate, mean_difference, mean_f1, resample, seeds_only
 
 
 def drawn_predictions(generator, texts: int, seeds: int, between: float, shared: float = 1.0, effect: float = 0.0):
@@ -39,6 +39,16 @@ def test_a_method_compared_with_itself_differs_by_nothing():
     labels, (one, _) = drawn_predictions(np.random.default_rng(0), 50, 3, 0.3)
     found = mean_difference(resample(labels, np.stack([one, one]), 2, 100, seed=5), 0, 1, 0.95)
     assert (found.value, found.low, found.high, found.error) == (0, 0, 0, 0)
+
+
+def test_a_contrast_of_four_is_the_difference_of_two_differences():
+    generator = np.random.default_rng(0)
+    labels, first = drawn_predictions(generator, 60, 4, 0.3)
+    _, second = drawn_predictions(generator, 60, 4, 0.3)
+    found = resample(labels, np.concatenate([first, second]), 2, 300, seed=5)
+    one, other = (mean_difference(found, *pair, 0.95) for pair in ((1, 0), (3, 2)))
+    interaction = contrast(found, {3: 1, 2: -1, 1: -1, 0: 1}, 0.95)
+    assert interaction.value == pytest.approx(other.value - one.value) and interaction.low < interaction.value < interaction.high
 
 
 def test_without_spread_between_seeds_the_interval_is_that_of_the_texts():
@@ -80,5 +90,5 @@ def test_the_interval_of_a_difference_covers_the_truth_as_often_as_it_says(betwe
         labels, predictions = drawn_predictions(generator, 200, 5, between, shared, effect)
         found = mean_difference(resample(labels, predictions, 2, 300, seed=study), 1, 0, 0.95)
         covered += found.low <= truth <= found.high
-    # four standard errors of a share of 300 below 0.95, and not so wide that it says nothing
-    assert 0.95 - 4 * np.sqrt(0.95 * 0.05 / 300) < covered / 300 < 0.9999
+    # four standard errors of a share of 300 below 0.95; measured: 0.983 where seeds do not matter, 0.95 where they do
+    assert 0.95 - 4 * np.sqrt(0.95 * 0.05 / 300) < covered / 300 < 0.99

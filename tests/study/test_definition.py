@@ -159,14 +159,20 @@ def test_an_unknown_cell_is_refused_with_similar_names(study):
         find_cell(study, "trainer-9")
 
 
-def test_a_seed_of_the_rates_that_the_study_uses_too_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("section", "key", "seeds"),
+    [("rates", "seeds", [101, 3]), ("dose", "seeds", [3, 101]), ("targets", "seeds", [101, 3]), ("splits", "seed", 101)],
+)
+def test_a_seed_of_the_rates_that_the_study_uses_too_is_refused(tmp_path, section, key, seeds):
     content = yaml.safe_load((ROOT / "study/params.yaml").read_text())
-    content["rates"]["seeds"] = [101, 3]
+    content[section][key] = seeds
     del content["settings"]["train"]["batch_size"]
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(UserError) as refused:
         load_study(tmp_path / "params.yaml")
-    assert "2 fault(s)" in str(refused.value) and "[3] in both" in str(refused.value) and "check batch_size" in str(refused.value)
+    shared = 3 if section == "rates" else 101
+    assert "2 fault(s)" in str(refused.value) and f"[{shared}] in both" in str(refused.value)
+    assert "check batch_size" in str(refused.value)
 
 
 @pytest.mark.slow

@@ -12,8 +12,11 @@ from sklearn.metrics import f1_score
 
 from stages.project.errors import UserError
 from study.analysis.cells import SERIES, decoded, read_cells
-from study.analysis.conclusions import Rules, crosscheck
-from study.summarize import summarize, text_of, write_figures
+from study.analysis.comparison import changes
+from study.analysis.rules import Rules
+from study.analysis.series import crosscheck
+from study.analysis.summary import summarize
+from study.summarize import text_of, write_figures
 from tests.study.synthetic import BEST_RATE, labels_of_test, write_study
 
 RULES = Rules(margin=0.05, confidence=0.95, samples=600, seed=13)
@@ -68,6 +71,37 @@ def test_a_handicap_of_full_fine_tuning_shows_in_its_conditions_only(summary):
     assert not any(key.startswith("none_head_p") or key.endswith("head_verdict") for key in summary)
 
 
+def test_what_the_regularizers_change_is_the_difference_of_the_means_and_of_the_differences(summary):
+    """AWP takes skill from full fine-tuning alone, so that it changes by less than nothing and the others by nothing."""
+    for method in ("full", "lora", "adapter", "head"):
+        moved = summary[f"both_{method}_f1"] - summary[f"none_{method}_f1"]
+        assert summary[f"change_{method}"] == pytest.approx(moved, abs=2e-6)
+    assert summary["change_full_high"] < 0 and summary["change_lora_low"] < 0 < summary["change_lora_high"]
+    for method in ("lora", "adapter"):
+        turned = summary[f"both_{method}_minus_full"] - summary[f"none_{method}_minus_full"]
+        assert summary[f"interaction_{method}"] == pytest.approx(turned, abs=3e-6) and summary[f"interaction_{method}_low"] > 0
+    assert not {"interaction_full", "interaction_head"} & set(summary)
+
+
+def test_the_interaction_is_paired_by_seed_and_text(finished, summary):
+    """Its interval is narrower than that of two independent differences: the test texts are the same in all four means."""
+    halves = [summary[f"{c}_lora_minus_full_high"] - summary[f"{c}_lora_minus_full_low"] for c in ("none", "both")]
+    assert summary["interaction_lora_high"] - summary["interaction_lora_low"] < np.hypot(*halves)
+
+
+def test_settings_with_other_seeds_are_not_subtracted(finished):
+    rows = finished.of("conditions")
+    before, after = (rows[rows["condition"] == condition] for condition in ("none", "both"))
+    with pytest.raises(UserError, match=r"\[1, 2, 3, 4, 5\].*\[2, 3, 4, 5\]; they must be the same"):
+        changes(finished, before, after[after["seed"] > 1], labels_of_test(), 2, RULES)
+
+
+def test_the_gradients_of_the_conditions(summary):
+    assert summary["conditions_awp_epsilon"] == 0.01 and summary["conditions_awp_target"] == "trainable"
+    assert summary["both_lora_cosine"] == 1 and summary["awp_full_cosine"] < 0.5 and "none_full_cosine" not in summary
+    assert "both_head_cosine" not in summary
+
+
 def test_the_dose_shows_the_same_treatment_where_all_weights_move(summary):
     for method in ("lora", "adapter"):
         assert summary[f"dose_{method}_trainable_0.01_cosine"] == 1
@@ -81,7 +115,10 @@ def test_the_dose_shows_the_same_treatment_where_all_weights_move(summary):
 def test_rates_targets_and_splits(summary):
     for method, rate in BEST_RATE.items():
         assert summary[f"rate_none_{method}"] == rate and summary[f"rate_none_{method}_inside_grid"] is True
-    assert summary["rate_none_lora_to_full"] == 20
+        assert 0 < summary[f"rate_none_{method}_lead"] < 0.2
+    assert summary["rate_none_lora_to_full"] == 20 and (summary["rates_seeds"], summary["rates_none_rows"]) == (1, 2750)
+    assert (summary["targets_seeds"], summary["targets_rows"], summary["splits_number"]) == (3, 1250, 3)
+    assert summary["target_attention_rate_inside_grid"] is True
     assert summary["target_feed_forward_minus_attention"] < 0 and summary["target_attention_trainable"] == 148_226
     assert summary["splits_none_lora_minus_full_low"] < 0 < summary["splits_none_lora_minus_full_high"]
 
@@ -89,7 +126,7 @@ def test_rates_targets_and_splits(summary):
 def test_the_crosscheck_by_hand():
     agrees = crosscheck(np.array([0.85, 0.86, 0.87]), np.array([0.865]), RULES)
     # spread between the three seeds 0.01, two degrees of freedom: 4.3027 * 0.01 * sqrt(1 / 3 + 1)
-    assert agrees["crosscheck_spread"] == pytest.approx(4.3027 * 0.01 * np.sqrt(4 / 3), abs=1e-5) and agrees["crosscheck_agrees"]
+    assert agrees["crosscheck_reach"] == pytest.approx(4.3027 * 0.01 * np.sqrt(4 / 3), abs=1e-5) and agrees["crosscheck_agrees"]
     assert not crosscheck(np.array([0.85, 0.86, 0.87]), np.array([0.80]), RULES)["crosscheck_agrees"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import t
 
 from study.analysis.bootstrap import Estimate
-from study.analysis.verdicts import difference_p, equivalence_p, holm, verdict
+from study.analysis.verdicts import difference_p, equivalence_p, holm, pooled, smallest_margin, verdict
 
 MARGIN = 0.01
 
@@ -22,6 +22,27 @@ def found(value: float, error: float, freedom: float = 6.0) -> Estimate:
 def test_equivalence_is_shown_exactly_where_the_90_percent_interval_lies_between_the_margins(value, error):
     e = found(value, error)
     assert (equivalence_p(e, MARGIN) < 0.05) == (e.low > -MARGIN and e.high < MARGIN)
+
+
+@pytest.mark.parametrize("value", [-0.008, 0.0, 0.015])
+def test_at_the_smallest_margin_the_test_of_equivalence_is_at_its_level(value):
+    e = found(value, 0.003)
+    assert equivalence_p(e, smallest_margin(e, 0.05)) == pytest.approx(0.05)
+
+
+def with_parts(value: float, of_texts: float, of_seeds: float, of_both: float) -> Estimate:
+    error = np.sqrt(of_texts + max(of_seeds - of_both, 0))
+    return Estimate(value, 0.0, value, value, float(error), 6.0, of_texts, of_seeds, of_both, 5)
+
+
+def test_the_pooled_variance_by_hand():
+    one, other = with_parts(0.01, 4e-6, 1e-6, 2e-6), with_parts(0.02, 3e-6, 9e-6, 2e-6)
+    found = pooled({"one": one, "other": other})
+    # surplus of the seeds: (-1 + 7) / 2 = 3, in millionths; spread: (1 + 81) / 4 / 4
+    assert found["one"].error == pytest.approx(np.sqrt(7e-6)) and found["other"].error == pytest.approx(np.sqrt(6e-6))
+    assert found["one"].freedom == pytest.approx(49 / (82 / 16)) and found["other"].freedom == pytest.approx(36 / (82 / 16))
+    assert found["one"].error > one.error and found["other"].error < other.error and found["one"].value == 0.01
+    assert pooled({}) == {}
 
 
 def test_p_values_by_hand():
