@@ -1,4 +1,4 @@
-"""Sentences on the smaller series of the study: learning curves, learning rates, places of LoRA, other splits, a plain recipe."""
+"""Sentences on the smaller series of the study: learning curves, doses of AWP, rates, places of LoRA, splits, a plain recipe."""
 
 import re
 from itertools import pairwise
@@ -12,10 +12,10 @@ MOST_LIKELY_RATIO = 10  # of LoRA's learning rate to full fine-tuning's (Schulma
 
 
 def others(facts: Facts, words: Language) -> str:
-    """A bullet for each that is finished: learning curves, learning rates, where LoRA sits, other splits, the plain recipe."""
+    """A bullet for each that is finished: curves, doses of AWP, learning rates, places of LoRA, splits, the plain recipe."""
     if state(facts) not in ("unfinished", "finished"):
         return ""
-    said = (_curves, _rates, _targets, _splits, _crosscheck)
+    said = (_curves, _doses, _rates, _targets, _splits, _crosscheck)
     return "\n".join(f"- {words_of}" for words_of in (part(facts, words) for part in said) if words_of)
 
 
@@ -48,6 +48,29 @@ def _curve(numbers: list[tuple[int, float, float, float]], words: Language, labe
     kind = "apart" if not sure else "ahead" if sure[0][1] else "behind"
     at = words.listed([f"{size:,}" for size, _ in sure])
     return words.say(f"study.no_crossing.{kind}", label=label, parts=parts, at=at)
+
+
+def _doses(facts: Facts, words: Language) -> str:
+    """What a larger epsilon of AWP does to each method, the same move of all weights, and the other readings of epsilon."""
+    summary = summary_of(facts)
+    if not summary["dose_complete"]:
+        return ""
+    parts = []
+    for method in METHODS:
+        without = f"{summary[f'dose_{method}_off_validation_f1']:.3f}"
+        parts.append(words.say("study.dose_of", label=words.label(method), without=without, doses=_by_epsilon(summary, method)))
+    moved = ", ".join(f"{words.label(method)} {_by_epsilon(summary, method, 'all')}" for method in PEFT)
+    readings = {kind: f"{summary[f'dose_full_{kind}_validation_f1']:.3f}" for kind in ("rows", "exclude", "box")}
+    size = {key: summary[f"dose_{key}"] for key in ("epochs", "seeds")} | {"texts": f"{summary['dose_rows']:,}"}
+    share = {"share": f"{100 * summary['dose_box']:g}", "epsilon": f"{summary['dose_variants_epsilon']:g}"}
+    return words.say("study.dose", parts="; ".join(parts), moved=moved, **size, **share, **readings)
+
+
+def _by_epsilon(summary: dict, method: str, target: str = "trainable") -> str:
+    """Validation F1 at every epsilon, smallest first, with the epsilon in square brackets."""
+    pattern = rf"dose_{method}_{target}_([\d.e-]+)_validation_f1"
+    found = {float(match[1]): summary[key] for key in summary if (match := re.fullmatch(pattern, key))}
+    return ", ".join(f"{found[epsilon]:.3f} [{epsilon:g}]" for epsilon in sorted(found))
 
 
 def _rates(facts: Facts, words: Language) -> str:

@@ -110,6 +110,15 @@ def dose(table: pd.DataFrame) -> dict[str, Any]:
     return values
 
 
+def dose_size(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return how large the trainings of the doses are, and what stands behind the other readings of epsilon."""
+    boxed, by_rows = rows[rows["awp_box"].notna()], rows[rows["awp_embeddings"] == "rows"]
+    values: dict[str, Any] = {f"dose_{key}": int(rows[key].iloc[0]) for key in ("rows", "epochs")}
+    values["dose_seeds"] = rows["seed"].nunique()
+    values |= {"dose_box": float(boxed["awp_box"].iloc[0])} if len(boxed) else {}
+    return values | ({"dose_variants_epsilon": float(by_rows["awp_epsilon"].iloc[0])} if len(by_rows) else {})
+
+
 def cosines(rows: pd.DataFrame, rules: Rules) -> dict[str, Any]:
     """Return the mean over seeds of the cosine of the gradients at w and w + v in the trainings of `rows`, a setting with AWP."""
     values: dict[str, Any] = {}

@@ -90,7 +90,7 @@ def _of_other_series(cells: Cells, rules: Rules) -> dict[str, Any]:
     if cells.complete("splits"):
         values |= series.splits(cells.of("splits"), rules)
     if cells.complete("dose"):
-        values |= series.dose(dose_table(cells.of("dose"), rules.confidence))
+        values |= series.dose(dose_table(cells.of("dose"), rules.confidence)) | series.dose_size(cells.of("dose"))
         for kind, ends in variants_table(cells.of("dose"), rules.confidence).items():
             values |= known(f"dose_full_{kind}_validation_f1", *ends)
     if cells.complete("crosscheck") and cells.settled(f"conditions-{REFERENCE}-none"):

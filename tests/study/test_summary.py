@@ -110,6 +110,8 @@ def test_the_dose_shows_the_same_treatment_where_all_weights_move(summary):
     assert all(one > other for one, other in pairwise(full)) and "dose_full_off_cosine" not in summary
     assert summary["dose_full_off_validation_f1"] > summary["dose_full_trainable_0.01_validation_f1"]
     assert {f"dose_full_{kind}_validation_f1" for kind in ("rows", "exclude", "box")} <= set(summary)
+    assert (summary["dose_rows"], summary["dose_epochs"], summary["dose_seeds"]) == (1000, 3, 3)
+    assert (summary["dose_box"], summary["dose_variants_epsilon"]) == (0.01, 0.01)
 
 
 def test_rates_targets_and_splits(summary):
