@@ -50,7 +50,7 @@ def made_with(study: Study) -> dict[str, Any]:
 
 def write_figures(cells: Cells, summary: dict[str, Any], rules: Rules) -> None:
     """Write the three figures and their tables; a figure of an unfinished series says how far it is."""
-    dose = dose_table(cells.of("dose"), rules.confidence)
+    dose = dose_table(cells.of("dose"))
     curve = cells.of("rows", "conditions")
     curve = rows_table(curve[curve["condition"] == "none"])
     differences = differences_table(summary)

@@ -9,7 +9,7 @@ from stages.project.files import read_json
 from stages.project.parameters import load_params
 from stages.project.schema import METHODS
 from stages.report import tables, training, verdicts
-from stages.report.facts import load_facts
+from stages.report.facts import PEFT, load_facts
 from stages.report.language import Language
 from stages.report.stage import DOCUMENTS, render
 from tests.imports import ROOT
@@ -50,6 +50,17 @@ def test_the_learning_rates_are_the_best_of_the_table(facts):
 
 def test_the_tables_of_earlier_experiments_belong_to_these_parameters(facts):
     assert training.tuned_here(facts) and training.ablation_belongs(facts)
+
+
+def test_docs_methods_says_of_awp_what_the_study_found(facts):
+    found = {key.removeprefix("dose_"): value for key, value in facts.study.items() if key.startswith("dose_")}
+    full = {dose: found[f"full_{dose}_validation_f1"] for dose in ("off", "trainable_0.01", "trainable_0.0003", "box")}
+    assert abs(found["full_trainable_0.01_cosine"]) < 0.1 and full["trainable_0.01"] < full["off"] - 0.1
+    assert min(full["box"], full["trainable_0.0003"]) > found["full_off_validation_f1_min"]
+    for method in PEFT:
+        assert found[f"{method}_trainable_0.01_validation_f1"] > found[f"{method}_off_validation_f1_min"]
+        assert found[f"{method}_all_0.01_validation_f1"] < found[f"{method}_off_validation_f1"] - 0.1
+    assert facts.quality["full"]["f1"] > 0.8
 
 
 def test_rows_add_up(facts):

@@ -22,7 +22,7 @@ def dose_figure(table: pd.DataFrame, size: str = "", note: str = "") -> Figure:
     """Draw validation F1, and the cosine of the gradients at w and w + v, against epsilon, a line per method and target.
 
     Args:
-        table: of `study.analysis.tables.dose_table`; bars are its intervals over seeds.
+        table: of `study.analysis.tables.dose_table`; bars reach from its lowest to its highest seed.
         size: of the trainings, in the title: with few steps a handicap is larger than with many.
         note: what is missing, below the title.
     """
@@ -41,20 +41,19 @@ def dose_figure(table: pd.DataFrame, size: str = "", note: str = "") -> Figure:
             if drawn.empty:
                 continue
             x, y = drawn["epsilon"].where(drawn["epsilon"] != OFF, left).to_numpy(), drawn[key].to_numpy()
-            bars = np.nan_to_num([y - drawn[f"{key}_low"], drawn[f"{key}_high"] - y])
+            bars = np.maximum([y - drawn[f"{key}_min"], drawn[f"{key}_max"] - y], 0)  # a mean can round past its ends
             fill = COLOURS[method] if target == "trainable" else "white"
             style = {"color": COLOURS[method], "marker": MARKERS[method], "markersize": 5, "markerfacecolor": fill}
             axes.errorbar(x, y, yerr=bars, linestyle=TARGETS[target][0], capsize=3, elinewidth=1, **style)
             suffix = ", all" if target == "all" else ""
             ends.append((x[-1], y[-1], f"{LABELS[method]}{suffix}", COLOURS[method]))
-        ends_of_bars = table[[key, f"{key}_low", f"{key}_high"]].clip(-1, 1)  # an interval of Student's can leave the range
-        axes.set_ylim(float(ends_of_bars.min(axis=None)) - 0.04, float(ends_of_bars.max(axis=None)) + 0.04)
+        axes.set_ylim(float(table[f"{key}_min"].min()) - 0.04, float(table[f"{key}_max"].max()) + 0.04)
         _label_ends(axes, ends)
         _log_axis(axes, [left, *doses], ["off", *(f"{dose:g}" for dose in doses)], room=5)
         axes.set_title(title, pad=10)
         axes.set_xlabel("epsilon, ||v|| / ||w||")
-    note = "solid: AWP moves what the method trains; dashed, hollow: all weights, so that all methods meet the same move"
-    figure.supxlabel(note, fontsize=9)
+    key = "solid: AWP moves what the method trains; dashed, hollow: all weights, so that all methods meet the same move; "
+    figure.supxlabel(f"{key}bars: lowest to highest seed", fontsize=9)
     return figure
 
 

@@ -34,7 +34,7 @@ def rounded(value: float) -> float:
     return round(float(value), 6) + 0.0
 
 
-def known(key: str, value: float, low: float, high: float) -> dict[str, float]:
-    """Return `key`, `key`_low and `key`_high for those of the three that are numbers."""
-    parts = {"": value, "_low": low, "_high": high}
+def known(key: str, value: float, lowest: float, highest: float) -> dict[str, float]:
+    """Return `key`, a mean over seeds, and `key`_min and `key`_max, its lowest and highest seed, as far as they are numbers."""
+    parts = {"": value, "_min": lowest, "_max": highest}
     return {f"{key}{end}": rounded(number) for end, number in parts.items() if np.isfinite(number)}

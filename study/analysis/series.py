@@ -105,8 +105,8 @@ def dose(table: pd.DataFrame) -> dict[str, Any]:
     for row in table.itertuples():
         name = "off" if row.epsilon == 0 else f"{row.target}_{row.epsilon:g}"
         key = f"dose_{row.method}_{name}"
-        values |= known(f"{key}_validation_f1", row.f1, row.f1_low, row.f1_high)
-        values |= known(f"{key}_cosine", row.cosine, row.cosine_low, row.cosine_high)
+        values |= known(f"{key}_validation_f1", row.f1, row.f1_min, row.f1_max)
+        values |= known(f"{key}_cosine", row.cosine, row.cosine_min, row.cosine_max)
     return values
 
 
@@ -119,12 +119,12 @@ def dose_size(rows: pd.DataFrame) -> dict[str, Any]:
     return values | ({"dose_variants_epsilon": float(by_rows["awp_epsilon"].iloc[0])} if len(by_rows) else {})
 
 
-def cosines(rows: pd.DataFrame, rules: Rules) -> dict[str, Any]:
-    """Return the mean over seeds of the cosine of the gradients at w and w + v in the trainings of `rows`, a setting with AWP."""
+def cosines(rows: pd.DataFrame) -> dict[str, Any]:
+    """Return mean, lowest and highest over seeds of the cosine of the gradients at w and w + v in `rows`, a setting with AWP."""
     values: dict[str, Any] = {}
     for (condition, method), group in rows[rows["gradient_cosine"].notna()].groupby(["condition", "method"]):
-        e = seeds_only(group["gradient_cosine"].to_numpy(float), rules.confidence)
-        values |= known(f"{condition}_{method}_cosine", e.value, e.low, e.high)
+        found = group["gradient_cosine"].to_numpy(float)
+        values |= known(f"{condition}_{method}_cosine", found.mean(), found.min(), found.max())
     return values
 
 

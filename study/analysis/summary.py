@@ -47,7 +47,7 @@ def summarize(cells: Cells, labels: np.ndarray, num_classes: int, rules: Rules) 
     values |= comparison.verdicts(tested, rules, 2 * len(pairs)) if tested else {}
     if "none" in settings and "both" in settings:
         values |= comparison.changes(cells, settings["none"], settings["both"], labels, num_classes, rules)
-    return values | _of_conditions(cells, settings, rules) | _of_other_series(cells, rules)
+    return values | _of_conditions(cells, settings) | _of_other_series(cells, rules)
 
 
 def _compared_settings(cells: Cells) -> dict[str, pd.DataFrame]:
@@ -68,7 +68,7 @@ def _compared_settings(cells: Cells) -> dict[str, pd.DataFrame]:
     return settings
 
 
-def _of_conditions(cells: Cells, settings: dict[str, pd.DataFrame], rules: Rules) -> dict[str, Any]:
+def _of_conditions(cells: Cells, settings: dict[str, pd.DataFrame]) -> dict[str, Any]:
     """Return the size of the trainings of the conditions, what their AWP was, and the cosines of its gradients."""
     main = cells.of("conditions")
     main = main[main["method"] != "head"]
@@ -77,7 +77,7 @@ def _of_conditions(cells: Cells, settings: dict[str, pd.DataFrame], rules: Rules
     for rows in with_awp:
         if len(rows):
             values |= {f"conditions_awp_{key}": rows[f"awp_{key}"].iloc[0] for key in ("epsilon", "target", "embeddings")}
-            values |= series.cosines(rows, rules)
+            values |= series.cosines(rows)
     return values
 
 
@@ -90,8 +90,8 @@ def _of_other_series(cells: Cells, rules: Rules) -> dict[str, Any]:
     if cells.complete("splits"):
         values |= series.splits(cells.of("splits"), rules)
     if cells.complete("dose"):
-        values |= series.dose(dose_table(cells.of("dose"), rules.confidence)) | series.dose_size(cells.of("dose"))
-        for kind, ends in variants_table(cells.of("dose"), rules.confidence).items():
+        values |= series.dose(dose_table(cells.of("dose"))) | series.dose_size(cells.of("dose"))
+        for kind, ends in variants_table(cells.of("dose")).items():
             values |= known(f"dose_full_{kind}_validation_f1", *ends)
     if cells.complete("crosscheck") and cells.settled(f"conditions-{REFERENCE}-none"):
         rows = cells.of("conditions")

@@ -102,7 +102,7 @@ def test_the_gradients_of_the_conditions(summary):
     assert "both_head_cosine" not in summary
 
 
-def test_the_dose_shows_the_same_treatment_where_all_weights_move(summary):
+def test_the_dose_shows_the_same_treatment_where_all_weights_move(finished, summary):
     for method in ("lora", "adapter"):
         assert summary[f"dose_{method}_trainable_0.01_cosine"] == 1
         assert summary[f"dose_{method}_all_0.01_cosine"] == summary["dose_full_trainable_0.01_cosine"] < 0.5
@@ -110,6 +110,9 @@ def test_the_dose_shows_the_same_treatment_where_all_weights_move(summary):
     assert all(one > other for one, other in pairwise(full)) and "dose_full_off_cosine" not in summary
     assert summary["dose_full_off_validation_f1"] > summary["dose_full_trainable_0.01_validation_f1"]
     assert {f"dose_full_{kind}_validation_f1" for kind in ("rows", "exclude", "box")} <= set(summary)
+    seeds = finished.of("dose").set_index("cell")["validation_f1"][[f"dose_without-lora-{seed}" for seed in (1, 2, 3)]]
+    found = [summary[f"dose_lora_off_validation_f1{end}"] for end in ("", "_min", "_max")]
+    assert found == pytest.approx([seeds.mean(), seeds.min(), seeds.max()], abs=1e-6)
     assert (summary["dose_rows"], summary["dose_epochs"], summary["dose_seeds"]) == (1000, 3, 3)
     assert (summary["dose_box"], summary["dose_variants_epsilon"]) == (0.01, 0.01)
 
