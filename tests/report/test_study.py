@@ -154,8 +154,10 @@ def test_the_details_have_every_setting_and_the_smaller_series(facts):
     assert "of all weights: LoRA 0.768 [0.0003], 0.380 [0.01], adapter 0.768" in text and "kept within 1 % of its own" in text
     assert "A plain Trainer recipe, 0.875, agrees" in text and "On 3 other splits" in text
     assert "is within ±0.010, the 95 % interval for the means of 1 and 5 runs with a standard deviation between" in text
-    facts.study.update(crosscheck_agrees=False, target_all_rate_inside_grid=False)
-    assert "DISAGREES" in series.others(facts, EN) and "(at the end of its grid: all linear layers)" in series.others(facts, EN)
+    facts.study.update({f"target_{target}_rate_inside_grid": False for target in ("attention", "feed_forward", "all")})
+    facts.study.update(crosscheck_agrees=False)
+    said = series.others(facts, EN)
+    assert "DISAGREES" in said and "(at the end of its grid: attention, feed-forward blocks and all linear layers)" in said
 
 
 def test_what_another_estimate_of_the_variance_would_decide_is_told(facts):
