@@ -19,8 +19,8 @@ with loading():
     from stages.project.files import content_hash, write_json, write_text
     from stages.project.paths import BASE_MODEL, PLOTS, PROCESSED
     from study.analysis.cells import SERIES, Cells, read_cells
-    from study.analysis.figures import LABELS, differences_figure, dose_figure, rows_figure
-    from study.analysis.rules import CONDITIONS, ORDER, Rules
+    from study.analysis.figures import LABELS, SETTINGS, differences_figure, dose_figure, rows_figure
+    from study.analysis.rules import CONDITIONS, ORDER, TESTED, Rules
     from study.analysis.summary import summarize
     from study.analysis.tables import differences_table, dose_table, rows_table
     from study.definition import cells_of
@@ -58,7 +58,8 @@ def write_figures(cells: Cells, summary: dict[str, Any], rules: Rules) -> None:
         write_text(FIGURES / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
     save_figure(dose_figure(dose, _size(cells.of("dose")), _missing(cells, "dose")), FIGURES / "dose.png")
     save_figure(rows_figure(curve, _missing(cells, "rows", "conditions")), FIGURES / "rows.png")
-    note = _missing(cells, "conditions")
+    still = [name for name in CONDITIONS if not set(TESTED) <= set(differences.loc[differences["setting"] == name, "method"])]
+    note = f"still to be trained: {', '.join(SETTINGS[name].replace(chr(10), ' ') for name in still)}" if still else ""
     save_figure(differences_figure(differences, rules.margin, rules.confidence, note), FIGURES / "differences.png")
 
 

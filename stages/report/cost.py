@@ -20,7 +20,7 @@ FRONTIER: dict[str, Any] = {
 SCORES = ("f1", "f1_low", "f1_high")
 COSTS = {
     "training_s": "time of all training steps, s",
-    "peak_mib": "peak memory of training, MiB",
+    "peak_mib": "measured peak memory of training, MiB",
     "checkpoint_mib": "checkpoint, MiB",
     "latency_ms": "latency of one forward pass, ms",
 }

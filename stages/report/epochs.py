@@ -9,7 +9,10 @@ from stages.report.language import Language, begin, sentence
 
 
 def ends(facts: Facts, words: Language) -> str:
-    """How the training of each method ended, and the scores of the epoch that was kept: a bullet each."""
+    """How the training of each method ended, and the scores of the epoch that was kept: a bullet each, or one if all went on."""
+    ended = {(_end(facts, method), facts.training[method]["best_epoch"]) for method in METHODS}
+    if len(ended) == 1 and ended.pop()[0] == "rising":
+        return f"- {_together(facts, words)}"
     bullets = []
     for method in METHODS:
         kept, log = facts.kept(method), facts.training[method]
@@ -20,11 +23,26 @@ def ends(facts: Facts, words: Language) -> str:
     return "\n".join(bullets)
 
 
-def _guessing(facts: Facts, words: Language, method: str) -> str:
-    """The first epochs of a method that learned in which it was worse than guessing: full fine-tuning under AWP has some."""
+def _together(facts: Facts, words: Language) -> str:
+    """The one bullet where every method had its best epoch last."""
+    kept = {method: {key: f"{facts.kept(method)[key]:.4f}" for key in ("precision", "recall", "f1")} for method in METHODS}
+    scores = "; ".join(words.say("ends.of", label=words.say(f"short.{method}"), **kept[method]) for method in METHODS)
+    log = facts.training["full"]
+    said = [words.say("ends.together", best=log["best_epoch"], trained=log["epochs_trained"], scores=scores)]
+    for method in METHODS:
+        if guessing := _guessing(facts, words, method):
+            said.append(words.say("ends.of_method", The=begin(words.the(method)), said=guessing[:1].lower() + guessing[1:]))
+    return sentence(said)
+
+
+def below_guessing(facts: Facts, method: str) -> list[float]:
+    """F1 of the first epochs of a method in which it was worse than guessing: full fine-tuning under AWP has some."""
     base = facts.baseline["stratified"]["f1"]
-    scores = list(facts.curves[method].sort_values("epoch")["f1"])
-    early = list(itertools.takewhile(lambda f1: f1 < base, scores))
+    return list(itertools.takewhile(lambda f1: f1 < base, facts.curves[method].sort_values("epoch")["f1"]))
+
+
+def _guessing(facts: Facts, words: Language, method: str) -> str:
+    base, early = facts.baseline["stratified"]["f1"], below_guessing(facts, method)
     if not early or method in facts.failed:
         return ""
     listed = ", ".join(f"{f1:.3f}" for f1 in early)

@@ -28,6 +28,18 @@ def fitting(facts: Facts, words: Language) -> str:
     return markdown_table((words.say("encoder"), *(words.label(method) for method in METHODS)), rows)
 
 
+def spare(facts: Facts, words: Language) -> str:
+    """That this run accumulates although a whole batch would fit, where it does."""
+    variant = facts.params.awp.enabled, facts.params.train.gradient_checkpointing
+    table = _own_precision(facts).set_index(CASE)
+    cases = [(OWN, method, *variant) for method in METHODS]
+    accumulated = all(facts.training[method]["accumulation_steps"] > 1 for method in METHODS)
+    batch = facts.params.train.batch_size
+    if not accumulated or not all(case in table.index and table.loc[case].micro_batch_size >= batch for case in cases):
+        return ""
+    return words.say("spare", batch=batch)
+
+
 def encoder(facts: Facts, words: Language, model: str) -> str:
     """The name of a planned encoder: that of the run is known where it is the embedded one."""
     if model != OWN:

@@ -3,19 +3,20 @@
 import re
 from itertools import pairwise
 
+from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
 from stages.report.facts import PEFT, Facts
-from stages.report.language import Language
+from stages.report.language import Language, sentence
 from stages.report.study import minus_full, state, summary_of
 
 MOST_LIKELY_RATIO = 10  # of LoRA's learning rate to full fine-tuning's (Schulman et al. 2025, "LoRA Without Regret")
 
 
 def others(facts: Facts, words: Language) -> str:
-    """A bullet for each that is finished: curves, doses of AWP, learning rates, places of LoRA, splits, the plain recipe."""
+    """A bullet for each that is finished: learning curves, learning rates, places of LoRA, other splits, the plain recipe."""
     if state(facts) not in ("unfinished", "finished"):
         return ""
-    said = (_curves, _doses, _rates, _targets, _splits, _crosscheck)
+    said = (_curves, _rates, _targets, _splits, _crosscheck)
     return "\n".join(f"- {words_of}" for words_of in (part(facts, words) for part in said) if words_of)
 
 
@@ -36,7 +37,8 @@ def _curves(facts: Facts, words: Language) -> str:
 def _curve(numbers: list[tuple[int, float, float, float]], words: Language, label: str) -> str:
     """The differences (training rows, value, low, high) of a method, and between which those that are told from 0 change sign.
 
-    The intervals are not corrected for being several, so that a crossing is said to appear, and an order to be shown here."""
+    The intervals are not corrected for being several, and the last one has a verdict elsewhere that may be undecided: only where
+    they lie is said."""
     parts = ", ".join(
         f"{words.interval(f'{v:+.3f}', f'{low:+.3f}', f'{high:+.3f}')} [{size:,}]" for size, v, low, high in numbers
     )
@@ -50,38 +52,46 @@ def _curve(numbers: list[tuple[int, float, float, float]], words: Language, labe
     return words.say(f"study.no_crossing.{kind}", label=label, parts=parts, at=at)
 
 
-def _doses(facts: Facts, words: Language) -> str:
-    """What a larger epsilon of AWP does to each method, the same move of all weights, and the other readings of epsilon."""
-    summary = summary_of(facts)
-    if not summary["dose_complete"]:
+def doses(facts: Facts, words: Language) -> str:
+    """A table of what every epsilon of AWP does to each method, and to LoRA and the adapter where all weights move."""
+    if state(facts) not in ("unfinished", "finished") or not summary_of(facts)["dose_complete"]:
         return ""
-    parts = []
-    for method in METHODS:
-        without = f"{summary[f'dose_{method}_off_validation_f1']:.3f}"
-        parts.append(words.say("study.dose_of", label=words.label(method), without=without, doses=_by_epsilon(summary, method)))
-    moved = ", ".join(f"{words.label(method)} {_by_epsilon(summary, method, 'all')}" for method in PEFT)
+    summary = summary_of(facts)
+    found = [match for key in summary if (match := re.fullmatch(r"dose_full_trainable_([\d.e-]+)_validation_f1", key))]
+    epsilons = sorted((match[1] for match in found), key=float)
+    rows = [(words.label(method), *_by_epsilon(summary, words, method, "trainable", epsilons)) for method in METHODS]
+    for method in PEFT:
+        name = words.say("study.dose_of", label=words.label(method))
+        rows.append((name, *_by_epsilon(summary, words, method, "all", epsilons)))
     readings = {kind: f"{summary[f'dose_full_{kind}_validation_f1']:.3f}" for kind in ("rows", "exclude", "box")}
     size = {key: summary[f"dose_{key}"] for key in ("epochs", "seeds")} | {"texts": f"{summary['dose_rows']:,}"}
     share = {"share": f"{100 * summary['dose_box']:g}", "epsilon": f"{summary['dose_variants_epsilon']:g}"}
-    return words.say("study.dose", parts="; ".join(parts), moved=moved, **size, **share, **readings)
+    share["moved"] = f"{100 * summary['dose_box_moved']:.2g}"
+    about = words.say("study.dose", **size, **share, **readings)
+    return f"{about}\n\n{markdown_table((*words.header('dose'), *epsilons), rows)}"
 
 
-def _by_epsilon(summary: dict, method: str, target: str = "trainable") -> str:
-    """Validation F1 at every epsilon, smallest first, with the epsilon in square brackets."""
-    pattern = rf"dose_{method}_{target}_([\d.e-]+)_validation_f1"
-    found = {float(match[1]): summary[key] for key in summary if (match := re.fullmatch(pattern, key))}
-    return ", ".join(f"{found[epsilon]:.3f} [{epsilon:g}]" for epsilon in sorted(found))
+def _by_epsilon(summary: dict, words: Language, method: str, target: str, epsilons: list[str]) -> list[str]:
+    """Validation F1 without AWP and at every epsilon, each with its lowest and highest seed."""
+    keys = [f"dose_{method}_off", *(f"dose_{method}_{target}_{epsilon}" for epsilon in epsilons)]
+    ends = ("", "_min", "_max")
+    return [words.interval(*(f"{summary[f'{key}_validation_f1{end}']:.3f}" for end in ends)) for key in keys]
 
 
 def _rates(facts: Facts, words: Language) -> str:
+    """The chosen rates without and with both regularizers, by how much each leads the next, and on how many seeds they rest."""
     summary = summary_of(facts)
     if not summary["rates_complete"]:
         return ""
-    ratios = {method: f"{summary[f'rate_none_{method}_to_full']:g}" for method in PEFT}
-    rates = {f"{method}_rate": f"{summary[f'rate_none_{method}']:g}" for method in METHODS}
-    leads = {f"{method}_lead": f"{summary[f'rate_none_{method}_lead']:.3f}" for method in METHODS}
-    size = {"seeds": summary["rates_seeds"], "rows": f"{summary['rates_none_rows']:,}"}
-    return words.say("study.rates", **ratios, **rates, **leads, **size, rule=MOST_LIKELY_RATIO)
+    said = []
+    for condition in ("none", "both"):
+        ratios = {method: f"{summary[f'rate_{condition}_{method}_to_full']:g}" for method in PEFT}
+        rates = {f"{method}_rate": f"{summary[f'rate_{condition}_{method}']:g}" for method in METHODS}
+        leads = {f"{method}_lead": f"{summary[f'rate_{condition}_{method}_lead']:.4f}" for method in METHODS}
+        about = {"condition": words.say(f"study.rates_in.{condition}"), "rows": f"{summary[f'rates_{condition}_rows']:,}"}
+        said.append(words.say("study.rates_of", **ratios, **rates, **leads, **about))
+    seeds = words.say("study.rates_seeds", seeds=summary["rates_seeds"], rule=MOST_LIKELY_RATIO)
+    return sentence([words.say("study.rates", parts="; ".join(said)), seeds])
 
 
 def _targets(facts: Facts, words: Language) -> str:
@@ -112,7 +122,7 @@ def _splits(facts: Facts, words: Language) -> str:
     if not summary["splits_complete"]:
         return ""
     parts = [f"{words.say(f'short.{method}')} {minus_full(facts, words, f'splits_none_{method}')}" for method in PEFT]
-    return words.say("study.splits", parts=", ".join(parts), number=summary["splits_number"])
+    return words.say("study.splits", parts=", ".join(parts), number=summary["splits_number"], rows=f"{summary['splits_rows']:,}")
 
 
 def _crosscheck(facts: Facts, words: Language) -> str:

@@ -93,8 +93,16 @@ def treatment(facts: Facts, words: Language) -> str:
     cosines = {method: summary.get(f"both_{method}_cosine") for method in METHODS}
     if not same or None in cosines.values():  # some are not finished
         return ""
-    doses = words.say("study.doses") if summary["dose_complete"] else ""
+    doses = _doses(summary, words) if summary["dose_complete"] else ""
     return words.say("study.treatment", doses=doses, **{method: f"{value:.2f}" for method, value in cosines.items()})
+
+
+def _doses(summary: dict, words: Language) -> str:
+    """What the two readings of epsilon do to full fine-tuning in short trainings."""
+    found = {"off": "off", "norm": f"trainable_{summary['dose_variants_epsilon']:g}", "box": "box"}
+    scores = {name: f"{summary[f'dose_full_{dose}_validation_f1']:.3f}" for name, dose in found.items()}
+    scores["moved"] = f"{100 * summary['dose_box_moved']:.2g}"
+    return words.say("study.doses", rows=f"{summary['dose_rows']:,}", share=f"{100 * summary['dose_box']:g}", **scores)
 
 
 def summary_of(facts: Facts) -> dict:

@@ -87,6 +87,7 @@ def _done(facts: Facts, words: Language) -> str:
         log = facts.training[method]
         micro, optimizer = log["awp_steps"], round(log["awp_steps"] / log["accumulation_steps"])
         numbers = {"steps": f"{micro:,}", "optimizer": f"{optimizer:,}", "mean": f"{log['awp_relative_step_mean']:.4f}"}
+        numbers["of"] = f"{log['optimizer_steps']:,}"
         done[method] = words.say("awp.done", unmoved=f"{100 * log['awp_unmoved_share']:.2f}", **numbers)
     first = words.say("awp.first_process") if any(facts.training[method]["processes"] > 1 for method in METHODS) else ""
     if len(set(done.values())) == 1:

@@ -3,6 +3,7 @@
 from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
 from stages.report import quality
+from stages.report.epochs import below_guessing
 from stages.report.facts import PEFT, Facts
 from stages.report.language import Language, begin, sentence
 from stages.report.study import caveat, estimate, minus_full, progress, signed, summary_of, told
@@ -12,15 +13,15 @@ HEADLINE = ("none", "both")  # plain fine-tuning, and what the practical asks
 
 
 def verdicts(facts: Facts, words: Language) -> str:
-    """A bullet for each method: its difference from full fine-tuning trained the same way, over seeds; one on tests and sizes."""
+    """A bullet on the study, its tests and sizes; then one for each method: its difference from full fine-tuning over seeds."""
     if not told(facts):
         return ""
-    bullets = []
+    bullets = [f"- {_tests(facts, words)}"]
     for method in PEFT:
         conditions = [condition for condition in HEADLINE if f"{condition}_{method}_verdict" in summary_of(facts)]
         said = "; ".join(_verdict(facts, words, condition, method) for condition in conditions)
         bullets.append(f"- {begin(words.say('study.verdict', the=words.the(method), said=said))}")
-    return "\n".join([*bullets, f"- {sentence([_tests(facts, words), _length(facts, words)])}"])
+    return "\n".join(bullets)
 
 
 def _verdict(facts: Facts, words: Language, condition: str, method: str) -> str:
@@ -40,8 +41,8 @@ def _named(words: Language, verdict: str) -> str:
 def _length(facts: Facts, words: Language) -> str:
     """How long this run's trainings are, and what that does to full fine-tuning with both regularizers.
 
-    With AWP full fine-tuning leaves chance later than the others, which is said where the study shows the handicap and this run,
-    which is longer and has both too, scores higher; elsewhere only the numbers are given.
+    With AWP full fine-tuning rises above guessing later than the others, which is said where the epochs of this run show it, the
+    study shows the handicap, and this run, which is longer and has both too, scores higher; elsewhere only the numbers are given.
     """
     summary, params = summary_of(facts), facts.params
     epochs = {"study_epochs": summary["conditions_epochs"], "epochs": params.train.epochs}
@@ -49,6 +50,7 @@ def _length(facts: Facts, words: Language) -> str:
         return words.say("study.length", epochs=params.train.epochs)
     there, here = summary["both_full_f1"], facts.quality["full"]["f1"]
     late = there < min(here, summary["none_full_f1_low"]) and epochs["study_epochs"] < epochs["epochs"]
+    late &= bool(below_guessing(facts, "full")) and not any(below_guessing(facts, method) for method in PEFT)
     kind = "late" if late else "beside"
     return words.say(f"study.full_with_both.{kind}", there=f"{there:.3f}", here=f"{here:.3f}", **epochs)
 
@@ -119,40 +121,39 @@ def answer(facts: Facts, words: Language) -> str:
 
 
 def given_up(facts: Facts, words: Language) -> str:
-    """What the comparison shows: that of the study where there is one, which one seed must not contradict, else this run's."""
+    """What the comparison of this run shows; with the study, that this is one seed, and what it finds without and with both."""
+    here = quality.conclusion(facts, words)
     if not told(facts):
-        return sentence([quality.conclusion(facts, words), quality.mcnemar(facts, words)])
-    parts = []
-    for condition in _concluded(facts):
-        said = [_given_by(facts, words, condition, method) for method in PEFT]
-        parts.append(words.say(f"study.given_in.{condition}", methods=words.listed(said)))
-    seeds = summary_of(facts)["none_full_seeds"]
-    return sentence([words.say("study.given_up", seeds=seeds, parts="; ".join(parts)), _change(facts, words)])
+        return sentence([here, quality.mcnemar(facts, words)])
+    about = words.say("study.given_up", epochs=facts.params.train.epochs) if here else ""
+    said = (f"{words.the(method)} {_difference(facts, words, f'none_{method}')}" for method in PEFT)
+    return sentence([about, here, words.say("study.given_plain", parts="; ".join(said)), _change(facts, words)])
 
 
-def _concluded(facts: Facts) -> list[str]:
-    """Those of the headline's two conditions in which all methods are compared."""
-    summary = summary_of(facts)
-    return [condition for condition in HEADLINE if all(f"{condition}_{method}_verdict" in summary for method in PEFT)]
-
-
-def _given_by(facts: Facts, words: Language, condition: str, method: str) -> str:
-    key = f"{condition}_{method}"
-    difference = f"{summary_of(facts)[f'{key}_minus_full']:+.3f}"
-    return words.say("study.given_by", the=words.the(method), difference=difference, word=_word(facts, words, key))
+def _difference(facts: Facts, words: Language, key: str) -> str:
+    return f"{minus_full(facts, words, key)}, {_word(facts, words, key)}"
 
 
 def _change(facts: Facts, words: Language) -> str:
-    """By how much both regularizers change the mean of each method and its difference from full, and whether that turns round.
+    """By how much both regularizers change the mean of each method and its difference from full, and whether that changes sign.
 
-    It turns round where all differences change their sign and the interval of each change is on one side of 0.
+    A change of sign is shown where the intervals without and with both lie on opposite sides of 0, for every method; else it may
+    be one of the means only.
     """
     summary = summary_of(facts)
-    if _concluded(facts) != list(HEADLINE):
+    if not all(f"{condition}_{method}_verdict" in summary for condition in HEADLINE for method in PEFT):
         return ""
     changes = {method: signed(facts, words, f"change_{method}") for method in METHODS}
     more = {f"{method}_more": signed(facts, words, f"interaction_{method}") for method in PEFT}
-    signs = [{summary[f"{condition}_{method}_minus_full"] > 0 for method in PEFT} for condition in HEADLINE]
-    sure = all(summary[f"interaction_{method}_low"] * summary[f"interaction_{method}_high"] > 0 for method in PEFT)
-    turned = words.say("study.turned") if sure and signs[0] != signs[1] and len(signs[0]) == len(signs[1]) == 1 else ""
-    return words.say("study.change", turned=turned, **changes, **more)
+    kinds = {"shown": ("_low", "_high"), "means": ("", "")}
+    turned = next((kind for kind, ends in kinds.items() if _turns(summary, *ends)), None)
+    rows = {f"{condition}_rows": f"{summary[f'rates_{condition}_rows']:,}" for condition in HEADLINE}
+    about = {"seeds": summary["rates_seeds"], "percent": f"{100 * summary['confidence']:g}"}
+    said = words.say(f"study.turned.{turned}") if turned else ""
+    return words.say("study.change", turned=said, **changes, **more, **rows, **about)
+
+
+def _turns(summary: dict, low: str, high: str) -> bool:
+    """Whether for every method one of the two differences is wholly below 0 and the other above, the same one for all."""
+    without, with_both = ([summary[f"{c}_{m}_minus_full{end}"] for m in PEFT for end in (low, high)] for c in HEADLINE)
+    return max(without) < 0 < min(with_both) or max(with_both) < 0 < min(without)

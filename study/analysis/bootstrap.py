@@ -153,10 +153,14 @@ def mean_difference(resamples: Resamples, method: int, reference: int, confidenc
     return contrast(resamples, {method: 1, reference: -1}, confidence)
 
 
-def seeds_only(values: np.ndarray, confidence: float) -> Estimate:
-    """Return the mean of `values` (S,) with Student's interval over seeds alone: for scores without stored predictions."""
+def seeds_only(values: np.ndarray, confidence: float, shared: float = 0.0) -> Estimate:
+    """Return the mean of `values` (S,) with Student's interval over seeds alone: for scores without stored predictions.
+
+    Args:
+        shared: what is added to 1 / S where the values share data, see `study.analysis.series.splits`.
+    """
     seeds = len(values)
     value, between = float(values.mean()), float(values.std(ddof=1))
-    error = between / float(np.sqrt(seeds))
+    error = between * float(np.sqrt(1 / seeds + shared))
     reach = float(t.isf((1 - confidence) / 2, seeds - 1)) * error
     return Estimate(value, between, value - reach, value + reach, error, seeds - 1)

@@ -14,7 +14,7 @@ LABELS = METHOD_LABELS | {"head": "head only"}
 COLOURS = METHOD_COLOURS | {"head": "#7F7F7F"}
 MARKERS = METHOD_MARKERS | {"head": "v"}
 TARGETS = {"trainable": ("-", "what it trains"), "all": ("--", "all weights")}
-SETTINGS = {"none": "neither", "mixout": "mixout", "awp": "AWP", "both": "both"}
+SETTINGS = {"none": "without AWP\nand mixout", "mixout": "mixout alone", "awp": "AWP alone", "both": "with both"}
 
 
 @house_style()

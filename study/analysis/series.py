@@ -60,19 +60,24 @@ def targets(rows: pd.DataFrame, rules: Rules) -> dict[str, Any]:
     return values
 
 
-def splits(rows: pd.DataFrame, rules: Rules) -> dict[str, Any]:
+def splits(rows: pd.DataFrame, tested: int, rules: Rules) -> dict[str, Any]:
     """Return the difference of test F1 from full fine-tuning, paired by split.
 
-    Each split draws its training and test texts anew from the same rows, so that two splits share some: the intervals are over
-    splits of these rows, not over new texts.
+    Each split draws its n training and m test texts anew from the same rows, so that two splits share some. Student's interval
+    would be too narrow; its variance s^2 / S becomes s^2 (1 / S + m / n) (Nadeau and Bengio, Machine Learning 52, 2003).
+
+    Args:
+        tested: test texts of a split, m.
     """
-    values: dict[str, Any] = {"splits_number": rows["split_seed"].nunique()}
+    number, trained = rows["split_seed"].nunique(), int(rows["rows"].iloc[0])
+    shared = tested / trained
+    values: dict[str, Any] = {"splits_number": number, "splits_rows": trained, "splits_test_rows": tested}
     for condition in _present(CONDITIONS, rows["condition"]):
         table = rows[rows["condition"] == condition].pivot(index="split_seed", columns="method", values="test_f1")
         for method in TESTED:
             if method in table and REFERENCE in table:
                 paired = (table[method] - table[REFERENCE]).to_numpy(dtype=float)
-                values |= numbers(f"splits_{condition}_{method}_minus_full", seeds_only(paired, rules.confidence))
+                values |= numbers(f"splits_{condition}_{method}_minus_full", seeds_only(paired, rules.confidence, shared))
     return values
 
 
@@ -115,7 +120,9 @@ def dose_size(rows: pd.DataFrame) -> dict[str, Any]:
     boxed, by_rows = rows[rows["awp_box"].notna()], rows[rows["awp_embeddings"] == "rows"]
     values: dict[str, Any] = {f"dose_{key}": int(rows[key].iloc[0]) for key in ("rows", "epochs")}
     values["dose_seeds"] = rows["seed"].nunique()
-    values |= {"dose_box": float(boxed["awp_box"].iloc[0])} if len(boxed) else {}
+    if len(boxed):
+        values |= {"dose_box": float(boxed["awp_box"].iloc[0])}
+        values |= {"dose_box_moved": rounded(boxed["awp_relative_step_mean"].mean())}
     return values | ({"dose_variants_epsilon": float(by_rows["awp_epsilon"].iloc[0])} if len(by_rows) else {})
 
 

@@ -88,7 +88,8 @@ def _of_other_series(cells: Cells, rules: Rules) -> dict[str, Any]:
     if cells.complete("targets"):
         values |= series.targets(cells.of("targets"), rules)
     if cells.complete("splits"):
-        values |= series.splits(cells.of("splits"), rules)
+        rows = cells.of("splits")
+        values |= series.splits(rows, len(cells.predictions[rows["cell"].iloc[0]]), rules)
     if cells.complete("dose"):
         values |= series.dose(dose_table(cells.of("dose"))) | series.dose_size(cells.of("dose"))
         for kind, ends in variants_table(cells.of("dose")).items():

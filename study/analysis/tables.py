@@ -17,8 +17,8 @@ DIFFERENCES = ("setting", "method", "f1", "f1_low", "f1_high", "minus_full", "mi
 def dose_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Return validation F1 and cosine of the two gradients by method, target and epsilon: mean, lowest and highest over seeds.
 
-    The cosine is that between the gradient at w and the one at w + v: 1 where the perturbation changes nothing of what an
-    optimizer step does. Variants (a box, embeddings moved otherwise) are left out; epsilon is `OFF` without AWP, which belongs
+    The cosine is that between the gradient at w and the one at w + v: 1 where both have the same direction.
+    Variants (a box, embeddings moved otherwise) are left out; epsilon is `OFF` without AWP, which belongs
     to both targets. There are few seeds, and whether one of them leaves chance is no normal variable: Student's interval would
     leave the range of both numbers, the lowest and the highest seed do not.
     """

@@ -114,7 +114,8 @@ def make_facts(params: Params, names: list[str]) -> Facts:
     prepared = data(names, source)
     tests = {entry["name"]: entry["test"] for entry in prepared["classes"]}
     log = {
-        "epochs_trained": 4, "best_epoch": 2, "awp_steps": 5, "awp_relative_step_mean": 0.01, "awp_relative_step_max": 0.01,
+        "epochs_trained": 4, "best_epoch": 2, "awp_steps": 5, "optimizer_steps": 6,
+        "awp_relative_step_mean": 0.01, "awp_relative_step_max": 0.01,
         "awp_unmoved_share": 0.0, "mixout_layers": 1, "learning_rate": 2e-3, "micro_batch_size": 16, "accumulation_steps": 2,
         "processes": 1,
     }  # fmt: skip

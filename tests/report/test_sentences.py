@@ -257,7 +257,7 @@ def test_awp_and_mixout_are_told_as_they_were(own_facts):
     assert "from 0.25 to 1 of every epoch's steps" in training.awp(on, EN)
     on.training["lora"]["awp_unmoved_share"] = 0.5
     assert (
-        "LoRA 5 perturbations, one for each micro-batch of 2 optimizer steps, mean `||v|| / ||w||` 0.0100, "
+        "LoRA 5 perturbations, one for each micro-batch of 2 of the 6 optimizer steps, mean `||v|| / ||w||` 0.0100, "
         "50.00 % of tensors unable to move" in training.awp(on, EN)
     )
     assert (

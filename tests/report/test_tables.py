@@ -114,7 +114,7 @@ def test_few_rounds_decide_nothing(facts):
 
 def test_what_fits_into_the_budget_follows_the_plan(facts, with_params):
     assert "| all-MiniLM-L6-v2 | 32 x 1 | 32 x 1 | 32 x 1 |" in fits.fitting(facts, EN)
-    assert "| large | none (1 takes 1,000) | 2 x 16 | 2 x 16 |" in fits.fitting(facts, EN)
+    assert "| large | none (1 text: 1,000 MiB) | 2 x 16 | 2 x 16 |" in fits.fitting(facts, EN)
     assert fits.settings(facts, EN) == "with AWP"
     plain = replace(facts, params=with_params(awp={"enabled": False}, train={"gradient_checkpointing": True}))
     assert fits.settings(plain, EN) == "with gradient checkpointing, without AWP"
@@ -133,7 +133,7 @@ def test_what_fits_into_the_budget_follows_the_plan(facts, with_params):
 def test_lower_precisions_have_a_table_and_the_small_card_its_sentence(facts, with_params):
     table = fits.by_precision(facts, EN)
     assert "| bf16 | bf16, checkpointing | bf16, frozen weights in bf16 |" in table
-    assert "| large, full fine-tuning | none (1 takes 1,000) | none (1 takes 1,000) |" in table and "| - | - |" in table
+    assert "| large, full fine-tuning | none (1 text: 1,000 MiB) | none (1 text: 1,000 MiB) |" in table and "| - | - |" in table
     assert "| large, LoRA | 2 x 16, 1,000 | 2 x 16, 1,000 | 2 x 16, 900 | 2 x 16, 900 | 2 x 16, 600 | 2 x 16, 600 |" in table
     said = fits.practice(facts, EN)
     assert "large, LoRA in bf16, frozen weights too" in said and "2 x 16, 600 MiB predicted (1,000 in fp32), not measured" in said
@@ -148,7 +148,7 @@ def test_what_fits_is_said_in_the_precision_of_the_run(facts, with_params):
     low = {"precision": "bf16", "frozen_dtype": "bf16"}
     run = replace(facts, params=with_params(awp={"enabled": False}, train=low))
     assert "| large, LoRA | 2 x 16, 600 |" in fits.plan(run, EN)
-    assert "| large, full fine-tuning | none (1 takes 900) |" in fits.plan(run, EN)
+    assert "| large, full fine-tuning | none (1 text: 900 MiB) |" in fits.plan(run, EN)
 
 
 def test_frozen_weights_in_nf4_have_columns_of_their_own(facts, with_params):
@@ -161,7 +161,7 @@ def test_frozen_weights_in_nf4_have_columns_of_their_own(facts, with_params):
         plan=pd.concat([packed, facts.plan], ignore_index=True),
     )
     assert "| large, LoRA | 2 x 16, 500 |" in fits.plan(run, EN)
-    assert "| large, full fine-tuning | none (1 takes 1,000) |" in fits.plan(run, EN)
+    assert "| large, full fine-tuning | none (1 text: 1,000 MiB) |" in fits.plan(run, EN)
     header = fits.by_precision(run, EN).splitlines()[0]
     assert (
         "| fp32 | fp32, checkpointing | fp32, frozen weights in nf4 | fp32, frozen weights in nf4, checkpointing | bf16 |"
@@ -175,4 +175,4 @@ def test_memory_savings_follow_the_prediction(facts):
     said = memory.saving(facts, EN)
     assert "LoRA -237 for gradients and optimizer state, -50 for activations" in said and "+10 for activations" in said
     facts.timing["full"]["peak_mib"] = 882.0
-    assert "is -47.9 % to +5.0 % from it" in memory.measured(facts, EN)
+    assert "differs from it by -47.9 % to +5.0 %" in memory.measured(facts, EN)

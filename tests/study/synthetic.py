@@ -39,7 +39,8 @@ def row_of(cell: Cell, difficulty: np.ndarray, generator: np.random.Generator) -
     handicap = LOST * epsilon / 0.01 * (cell.method == "full" or moved_all)
     rate = cell.learning_rate or BEST_RATE[cell.method] * cell.factor
     rows = cell.rows or 7049
-    skill = SKILL[cell.method] - handicap + 0.25 * np.log10(rows / 3500) - 0.3 * abs(np.log2(rate / BEST_RATE[cell.method]))
+    best = BEST_RATE[cell.method] * (2 if cell.series == "targets" else 1)  # few rows want a larger rate
+    skill = SKILL[cell.method] - handicap + 0.25 * np.log10(rows / 3500) - 0.3 * abs(np.log2(rate / best))
     skill += 0.02 * generator.normal() - (0.1 if cell.peft.get("target") == "feed_forward" else 0)
     labels = labels_of_test()
     right = skill - difficulty + 0.3 * generator.normal(size=TEXTS) > 0
@@ -58,6 +59,7 @@ def row_of(cell: Cell, difficulty: np.ndarray, generator: np.random.Generator) -
         "best_epoch": cell.epochs,
         "validation_f1": round(scores["f1"], 6), "validation_loss": round(1 - scores["f1"], 6),
         "gradient_cosine": round(1 - handicap * 2, 6) if with_awp else None,
+        "awp_relative_step_mean": (9e-5 if boxed else epsilon) if with_awp else None,
     }  # fmt: skip
     tested = {"test_f1": round(scores["f1"], 6), "test_predictions": "".join(map(str, predicted))} if cell.tested else {}
     return found | {"test_f1": None, "test_predictions": None, "test_sha256": fingerprint(labels, 2)} | tested

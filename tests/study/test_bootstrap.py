@@ -69,6 +69,15 @@ def test_without_spread_between_texts_the_interval_is_students():
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.004)
 
 
+def test_values_that_share_data_have_a_wider_interval():
+    """Three splits with 300 test and 100 training texts: s sqrt(1 / 3 + 3) in place of s sqrt(1 / 3)."""
+    values = np.array([0.01, 0.02, 0.03])
+    found = seeds_only(values, 0.95, shared=300 / 100)
+    assert found.value == pytest.approx(0.02) and found.high - found.value == pytest.approx(
+        4.3027 * 0.01 * np.sqrt(10 / 3), rel=1e-4
+    )
+
+
 def test_one_seed_has_no_spread():
     with pytest.raises(ValueError, match="1 seeds"):
         resample(np.zeros(5, int), np.zeros((2, 1, 5), int), 2, 10, 0)

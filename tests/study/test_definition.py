@@ -34,7 +34,7 @@ def test_every_comparison_has_its_methods_conditions_and_seeds(study):
     assert number["conditions"] == 4 * 4 * 5  # methods, conditions, seeds
     assert number["splits"] == 3 * 3 and number["rows"] == 4 * 3 * 5  # methods, split seeds; methods, sizes, seeds
     assert number["dose_trainable"] == 3 * 4 * 3 and number["dose_all"] == 2 * 4 * 3 and number["dose_variant"] == 3 * 3
-    assert number["targets"] == 3 * 3 * 3 and number["trainer"] == 1
+    assert number["targets"] == 3 * 4 * 3 and number["trainer"] == 1
     assert all(number[f"rates_{method}"] >= 2 * 4 for method in ("full", "lora", "adapter", "head"))
     assert min(len(set(part.seeds)) for part in (study.conditions, study.rows)) >= 5
 
@@ -88,7 +88,7 @@ def test_no_cell_is_shorter_than_three_epochs_and_small_sets_get_their_steps(stu
 
 def test_the_study_fits_its_budget(study):
     total = sum(budget.seconds_of(cell, study, SIZES) for cell in cells_of(study).values()) / 2 / 3600
-    assert 6 < total <= study.budget.hours == 8
+    assert 6 < total <= study.budget.hours == 8.1
 
 
 def test_the_seconds_of_a_cell_are_its_texts_over_their_speeds(study):

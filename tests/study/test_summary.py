@@ -122,7 +122,12 @@ def test_rates_targets_and_splits(summary):
         assert summary[f"rate_none_{method}"] == rate and summary[f"rate_none_{method}_inside_grid"] is True
         assert 0 < summary[f"rate_none_{method}_lead"] < 0.2
     assert summary["rate_none_lora_to_full"] == 20 and (summary["rates_seeds"], summary["rates_none_rows"]) == (1, 2750)
-    assert (summary["targets_seeds"], summary["targets_rows"], summary["splits_number"]) == (3, 1250, 3)
+    assert (summary["targets_seeds"], summary["targets_rows"], summary["splits_number"], summary["splits_rows"]) == (
+        3,
+        1250,
+        3,
+        3000,
+    )
     assert summary["target_attention_rate_inside_grid"] is True
     assert summary["target_feed_forward_minus_attention"] < 0 and summary["target_attention_trainable"] == 148_226
     assert summary["splits_none_lora_minus_full_low"] < 0 < summary["splits_none_lora_minus_full_high"]
