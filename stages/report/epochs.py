@@ -15,24 +15,28 @@ def ends(facts: Facts, words: Language) -> str:
         return f"- {_together(facts, words)}"
     bullets = []
     for method in METHODS:
-        kept, log = facts.kept(method), facts.training[method]
+        log = facts.training[method]
         values = {"trained": log["epochs_trained"], "best": log["best_epoch"], "the": begin(words.the(method))}
-        scores = {key: f"{kept[key]:.4f}" for key in ("precision", "recall", "f1")}
-        end = words.say(f"ends.{_end(facts, method)}", **values, scores=words.say("ends.scores", **scores))
+        end = words.say(f"ends.{_end(facts, method)}", **values, scores=words.say("ends.scores", **_kept(facts, method)))
         bullets.append(f"- {sentence([end, _guessing(facts, words, method)])}")
     return "\n".join(bullets)
 
 
 def _together(facts: Facts, words: Language) -> str:
     """The one bullet where every method had its best epoch last."""
-    kept = {method: {key: f"{facts.kept(method)[key]:.4f}" for key in ("precision", "recall", "f1")} for method in METHODS}
-    scores = "; ".join(words.say("ends.of", label=words.say(f"short.{method}"), **kept[method]) for method in METHODS)
+    scores = "; ".join(words.say("ends.of", label=words.say(f"short.{method}"), **_kept(facts, method)) for method in METHODS)
     log = facts.training["full"]
     said = [words.say("ends.together", best=log["best_epoch"], trained=log["epochs_trained"], scores=scores)]
     for method in METHODS:
         if guessing := _guessing(facts, words, method):
             said.append(words.say("ends.of_method", The=begin(words.the(method)), said=guessing[:1].lower() + guessing[1:]))
     return sentence(said)
+
+
+def _kept(facts: Facts, method: str) -> dict[str, str]:
+    """The scores on validation of the epoch that was kept."""
+    kept = facts.kept(method)
+    return {key: f"{kept[key]:.4f}" for key in ("precision", "recall", "f1")}
 
 
 def below_guessing(facts: Facts, method: str) -> list[float]:

@@ -134,7 +134,7 @@ def section(facts: Facts, words: Language) -> str:
     """The section of the details, with its heading; "" if nothing was measured."""
     if facts.gpu is None:
         return ""
-    said = "\n".join(f"- {sentence([part(facts, words)])}" for part in (launches, fits, trained))
+    said = "\n".join(f"- {part(facts, words)}" for part in (launches, fits, trained))
     return f"## {words.say('gpu.heading')}\n\n{said}\n\n{steps(facts, words)}\n\n{memory(facts, words)}"
 
 

@@ -7,14 +7,14 @@ from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
 from stages.report.facts import PEFT, Facts
 from stages.report.language import Language, sentence
-from stages.report.study import minus_full, state, summary_of
+from stages.report.study import belongs, minus_full, moved, percent, summary_of
 
 MOST_LIKELY_RATIO = 10  # of LoRA's learning rate to full fine-tuning's (Schulman et al. 2025, "LoRA Without Regret")
 
 
 def others(facts: Facts, words: Language) -> str:
     """A bullet for each that is finished: learning curves, learning rates, places of LoRA, other splits, the plain recipe."""
-    if state(facts) not in ("unfinished", "finished"):
+    if not belongs(facts):
         return ""
     said = (_curves, _rates, _targets, _splits, _crosscheck)
     return "\n".join(f"- {words_of}" for words_of in (part(facts, words) for part in said) if words_of)
@@ -31,7 +31,7 @@ def _curves(facts: Facts, words: Language) -> str:
         if sizes and all(prefix in summary for prefix in prefixes.values()):
             numbers = [(size, *(summary[f"{prefix}{end}"] for end in ("", "_low", "_high"))) for size, prefix in prefixes.items()]
             said.append(_curve(numbers, words, words.say("study.head") if method == "head" else words.label(method)))
-    return words.say("study.curves", parts="; ".join(said), percent=_percent(summary)) if said else ""
+    return words.say("study.curves", parts="; ".join(said), percent=percent(summary)) if said else ""
 
 
 def _curve(numbers: list[tuple[int, float, float, float]], words: Language, label: str) -> str:
@@ -54,7 +54,7 @@ def _curve(numbers: list[tuple[int, float, float, float]], words: Language, labe
 
 def doses(facts: Facts, words: Language) -> str:
     """A table of what every epsilon of AWP does to each method, and to LoRA and the adapter where all weights move."""
-    if state(facts) not in ("unfinished", "finished") or not summary_of(facts)["dose_complete"]:
+    if not belongs(facts) or not summary_of(facts)["dose_complete"]:
         return ""
     summary = summary_of(facts)
     found = [match for key in summary if (match := re.fullmatch(r"dose_full_trainable_([\d.e-]+)_validation_f1", key))]
@@ -66,8 +66,7 @@ def doses(facts: Facts, words: Language) -> str:
     readings = {kind: f"{summary[f'dose_full_{kind}_validation_f1']:.3f}" for kind in ("rows", "exclude", "box")}
     size = {key: summary[f"dose_{key}"] for key in ("epochs", "seeds")} | {"texts": f"{summary['dose_rows']:,}"}
     share = {"share": f"{100 * summary['dose_box']:g}", "epsilon": f"{summary['dose_variants_epsilon']:g}"}
-    share["moved"] = f"{100 * summary['dose_box_moved']:.2g}"
-    about = words.say("study.dose", **size, **share, **readings)
+    about = words.say("study.dose", moved=moved(summary), **size, **share, **readings)
     return f"{about}\n\n{markdown_table((*words.header('dose'), *epsilons), rows)}"
 
 
@@ -109,12 +108,8 @@ def _targets(facts: Facts, words: Language) -> str:
     counts = {target: f"{summary[f'target_{target}_trainable']:,}" for target in places}
     ends = [words.say(f"study.of.{target}") for target in places if not summary[f"target_{target}_rate_inside_grid"]]
     edge = words.say("study.edge", places=words.listed(ends)) if ends else ""
-    size = {"seeds": summary["targets_seeds"], "rows": f"{summary['targets_rows']:,}", "percent": _percent(summary)}
+    size = {"seeds": summary["targets_seeds"], "rows": f"{summary['targets_rows']:,}", "percent": percent(summary)}
     return words.say("study.targets", parts="; ".join(parts), edge=edge, **counts, **size)
-
-
-def _percent(summary: dict) -> str:
-    return f"{100 * summary['confidence']:g}"
 
 
 def _splits(facts: Facts, words: Language) -> str:
@@ -131,6 +126,6 @@ def _crosscheck(facts: Facts, words: Language) -> str:
         return ""
     kind = "agrees" if summary["crosscheck_agrees"] else "differs"
     runs = {key: summary[f"crosscheck_{key}"] for key in ("plain_seeds", "study_seeds")}
-    about = words.say("study.crosscheck.about", sd=f"{summary['crosscheck_sd']:.3f}", percent=_percent(summary), **runs)
+    about = words.say("study.crosscheck.about", sd=f"{summary['crosscheck_sd']:.3f}", percent=percent(summary), **runs)
     values = {key: f"{summary[f'crosscheck_{key}']:.3f}" for key in ("study_f1", "plain_f1", "reach")}
     return words.say(f"study.crosscheck.{kind}", difference=f"{summary['crosscheck_difference']:+.3f}", about=about, **values)

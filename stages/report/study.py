@@ -23,10 +23,15 @@ def state(facts: Facts) -> str:
     return "finished" if summary["complete"] else "unfinished"
 
 
+def belongs(facts: Facts) -> bool:
+    """Whether there is a study of this run's data, finished or not."""
+    return state(facts) in ("unfinished", "finished")
+
+
 def told(facts: Facts) -> bool:
     """Whether the study compares all methods without regularizers, with all its seeds, for this run's data."""
     compared = bool(facts.study) and all(f"none_{method}_verdict" in summary_of(facts) for method in PEFT)
-    return compared and state(facts) in ("unfinished", "finished")
+    return compared and belongs(facts)
 
 
 def practical_label(facts: Facts, words: Language, method: str) -> str:
@@ -86,7 +91,7 @@ def caption(facts: Facts, words: Language) -> str:
 def treatment(facts: Facts, words: Language) -> str:
     """How alike the gradients at w and w + v are in each method, where the study trained with both and with this run's AWP."""
     awp = facts.params.awp
-    if not awp.enabled or awp.box is not None or state(facts) not in ("unfinished", "finished"):
+    if not awp.enabled or awp.box is not None or not belongs(facts):
         return ""
     summary = summary_of(facts)
     same = all(summary.get(f"conditions_awp_{key}") == getattr(awp, key) for key in ("epsilon", "target", "embeddings"))
@@ -101,8 +106,18 @@ def _doses(summary: dict, words: Language) -> str:
     """What the two readings of epsilon do to full fine-tuning in short trainings."""
     found = {"off": "off", "norm": f"trainable_{summary['dose_variants_epsilon']:g}", "box": "box"}
     scores = {name: f"{summary[f'dose_full_{dose}_validation_f1']:.3f}" for name, dose in found.items()}
-    scores["moved"] = f"{100 * summary['dose_box_moved']:.2g}"
-    return words.say("study.doses", rows=f"{summary['dose_rows']:,}", share=f"{100 * summary['dose_box']:g}", **scores)
+    scores["moved"] = moved(summary)
+    return words.say("study.doses", rows=f"{summary['dose_rows']:,}", **scores)
+
+
+def moved(summary: dict) -> str:
+    """By how many percent of their norm the box lets weights move."""
+    return f"{100 * summary['dose_box_moved']:.2g}"
+
+
+def percent(summary: dict) -> str:
+    """The confidence of the study's intervals."""
+    return f"{100 * summary['confidence']:g}"
 
 
 def summary_of(facts: Facts) -> dict:

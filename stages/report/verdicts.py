@@ -6,7 +6,7 @@ from stages.report import quality
 from stages.report.epochs import below_guessing
 from stages.report.facts import PEFT, Facts
 from stages.report.language import Language, begin, sentence
-from stages.report.study import caveat, estimate, minus_full, progress, signed, summary_of, told
+from stages.report.study import caveat, estimate, minus_full, percent, progress, signed, summary_of, told
 
 CONDITIONS = ("none", "mixout", "awp", "both")
 HEADLINE = ("none", "both")  # plain fine-tuning, and what the practical asks
@@ -25,8 +25,7 @@ def verdicts(facts: Facts, words: Language) -> str:
 
 
 def _verdict(facts: Facts, words: Language, condition: str, method: str) -> str:
-    key = f"{condition}_{method}"
-    return words.say(f"study.in.{condition}", word=_word(facts, words, key), difference=minus_full(facts, words, key))
+    return words.say(f"study.in.{condition}", said=_difference(facts, words, f"{condition}_{method}"))
 
 
 def _word(facts: Facts, words: Language, key: str) -> str:
@@ -64,7 +63,7 @@ def _tests(facts: Facts, words: Language) -> str:
         "epochs": summary["conditions_epochs"],
         "seeds": summary["none_full_seeds"],
     }
-    values = {"count": count, "margin": f"{summary['margin']:g}", "percent": f"{100 * summary['confidence']:g}"}
+    values = {"count": count, "margin": f"{summary['margin']:g}", "percent": percent(summary)}
     return words.say("study.tests", **size, **values)
 
 
@@ -148,7 +147,7 @@ def _change(facts: Facts, words: Language) -> str:
     kinds = {"shown": ("_low", "_high"), "means": ("", "")}
     turned = next((kind for kind, ends in kinds.items() if _turns(summary, *ends)), None)
     rows = {f"{condition}_rows": f"{summary[f'rates_{condition}_rows']:,}" for condition in HEADLINE}
-    about = {"seeds": summary["rates_seeds"], "percent": f"{100 * summary['confidence']:g}"}
+    about = {"seeds": summary["rates_seeds"], "percent": percent(summary)}
     said = words.say(f"study.turned.{turned}") if turned else ""
     return words.say("study.change", turned=said, **changes, **more, **rows, **about)
 

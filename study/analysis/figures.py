@@ -52,8 +52,8 @@ def dose_figure(table: pd.DataFrame, size: str = "", note: str = "") -> Figure:
         _log_axis(axes, [left, *doses], ["off", *(f"{dose:g}" for dose in doses)], room=5)
         axes.set_title(title, pad=10)
         axes.set_xlabel("epsilon, ||v|| / ||w||")
-    key = "solid: AWP moves what the method trains; dashed, hollow: all weights, so that all methods meet the same move; "
-    figure.supxlabel(f"{key}bars: lowest to highest seed", fontsize=9)
+    legend = "solid: AWP moves what the method trains; dashed, hollow: all weights, so that all methods meet the same move; "
+    figure.supxlabel(f"{legend}bars: lowest to highest seed", fontsize=9)
     return figure
 
 
