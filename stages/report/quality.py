@@ -179,20 +179,6 @@ def positive_class(facts: Facts, words: Language) -> str:
     return words.say("positive.all", name=facts.class_labels[facts.quality["full"]["positive_class"]], scores=", ".join(scores))
 
 
-def calibration(facts: Facts, words: Language) -> str:
-    """Log-likelihood, Brier score and calibration error of every method."""
-    scores = []
-    for method in METHODS:
-        values = {key: f"{facts.quality[method][key]:.3f}" for key in ("nll", "brier", "ece")}
-        scores.append(words.say("calibration.scores", label=words.say(f"short.{method}"), **values))
-    return words.say("calibration.all", scores=", ".join(scores), bins=facts.quality["full"]["ece_bins"])
-
-
-def probabilities(facts: Facts, words: Language) -> str:
-    """What the probabilities are worth: as a ranking, for two classes, and as probabilities."""
-    return sentence([positive_class(facts, words), calibration(facts, words)])
-
-
 def calibration_about(facts: Facts, words: Language) -> str:
     """What the three numbers are."""
     return words.say("calibration.about", percent=confidence(facts, words), bins=facts.quality["full"]["ece_bins"])
