@@ -49,7 +49,7 @@ NEUTRAL = frozenset((
     *(f"stages/train_{name}.py" for name in TRAINED),
     *(f"stages/project/{name}.py" for name in (
         "durations", "errors", "files", "git", "inactive", "packages", "parameters", "paths", "pipeline", "provenance",
-        "revision", "running", "schema",
+        "revision", "running", *(f"schema/{part}" for part in ("__init__", "data", "fields", "params", "training")),
     )),
     *(f"stages/training/{name}.py" for name in (
         "agent", "arithmetic", "divergence", "launch", "nodes", "results", "resumption", "save_point",

@@ -16,7 +16,8 @@ def gradient_cosine(model: nn.Module, awp: AdversarialWeightPerturbation, comput
     """Return the cosine between the gradient at w and that at w + v, over all trainable parameters of `model`.
 
     Formula: <g(w), g(w + v)> / (||g(w)|| ||g(w + v)||), the parameters taken as one vector, g = dL/dw with the same dropout
-    and mixout masks at both points. 1: AWP trains as plain training would; 0: its steps say nothing of the loss at w.
+    and mixout masks at both points. 1: the same direction as in plain training; 0: a right angle to it, so that a step
+    with the gradient at w + v leaves the loss at w as it is, to first order.
     Not a number if one of the two is zero or not finite.
 
     Weights, `.grad`, the random state and the log of `awp` are as before afterwards. Costs three forward and backward passes.

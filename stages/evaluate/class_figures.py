@@ -21,6 +21,8 @@ MOST_NAMED = 60  # classes whose names fit along one axis
 SELECTED = 40  # classes that are shown where there are more than that
 LONGEST_NAME = 24  # characters
 _LONGEST_LEVEL_NAME = 11  # characters that fit below one cell without turning the name
+_SPREAD = 0.2  # of the distance between two classes, how far the marks of the methods stand above and below its line
+_LEAST_RANGE = 0.1  # of F1, along the axis
 
 
 @house_style()
@@ -100,7 +102,8 @@ def _draw_pairs(axes: Axes, matrix: np.ndarray, names: Sequence[str]) -> None:
 def f1_by_class_figure(f1: Mapping[str, np.ndarray], rows: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Draw the F1 of each class on the test set, one mark per method, and the mean (macro F1) as a line per method.
 
-    Up to `MOST_ANNOTATED` classes stand in their own order, more by falling mean F1 of the methods.
+    Up to `MOST_ANNOTATED` classes stand in their own order, more by falling mean F1 of the methods. The axis covers the scores
+    that are drawn, and at least 0.1, since methods seldom differ by more than a few hundredths.
 
     Args:
         f1: per method, the F1 of each class, shape (K,).
@@ -114,14 +117,23 @@ def f1_by_class_figure(f1: Mapping[str, np.ndarray], rows: np.ndarray, class_nam
         shown, title = shown[-SELECTED:], f"{title},\nthe {SELECTED} of {len(names)} classes with the lowest"
     figure = new_figure(7.6, 1.7 + 0.2 * len(shown) + (0.3 if len(shown) < 8 else 0))
     axes = figure.subplots()
-    for method, scores in f1.items():
+    shifts = np.linspace(-_SPREAD, _SPREAD, len(f1)) if len(f1) > 1 else [0]  # marks of equal scores would hide each other
+    for shift, (method, scores) in zip(shifts, f1.items(), strict=True):
         colour, marker, label = METHOD_COLOURS[method], METHOD_MARKERS[method], METHOD_LABELS[method]
-        places = np.arange(len(shown))
-        axes.scatter(scores[shown], places, s=36, color=colour, marker=marker, alpha=0.8, label=label, clip_on=False, zorder=3)
+        places = np.arange(len(shown)) + shift
+        axes.scatter(scores[shown], places, s=30, color=colour, marker=marker, alpha=0.9, label=label, clip_on=False, zorder=3)
         axes.axvline(scores.mean(), color=colour, linewidth=1, linestyle="--", alpha=0.7)
-    axes.axvline(-1, color=INK, linewidth=1, linestyle="--", alpha=0.7, label="macro F1")
+    axes.plot([], [], color=INK, linewidth=1, linestyle="--", alpha=0.7, label="macro F1")
     axes.set_yticks(range(len(shown)), [f"{names[k]} ({rows[k]:,})" for k in shown], fontsize=10 if len(shown) < 20 else 8)
-    axes.set(xlabel="F1" + _note(names), xlim=(-0.02, 1.02), ylim=(len(shown) - 0.5, -0.5))
+    axes.set(xlabel="F1" + _note(names), xlim=_range_of(f1, shown), ylim=(len(shown) - 0.5, -0.5))
     axes.set_title(title, pad=10)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(f1) + 1)
     return figure
+
+
+def _range_of(f1: Mapping[str, np.ndarray], shown: np.ndarray) -> tuple[float, float]:
+    """Return where an axis begins and ends that shows the F1 of the classes `shown` and all macro F1, within 0 to 1."""
+    drawn = np.concatenate([[*scores[shown], scores.mean()] for scores in f1.values()])
+    low, high = drawn.min(), drawn.max()
+    margin = max(0.08 * (high - low), (_LEAST_RANGE - (high - low)) / 2)
+    return max(low - margin, -0.02), min(high + margin, 1.02)

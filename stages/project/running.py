@@ -25,12 +25,14 @@ from stages.project.durations import UNKNOWN, expected, record, total
 from stages.project.environment import settle_environment
 from stages.project.errors import UserError
 from stages.project.inactive import committed_values, warnings
+from stages.project.packages import installed_version
 from stages.project.parameters import known_keys, load_params
 from stages.project.paths import SCRATCH
 from stages.project.pipeline import named_parameters, stage_definitions, stages_after
 from stages.project.processes import forget_launcher, is_main_process, let_the_first_speak
 from stages.project.schema import Params
 
+BEFORE_LORA = ("fetch", "prepare", "train_full")
 DISK_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 STOPPED = "stopped; `dvc repro` continues from here: finished stages are kept, a training resumes at its last save point"
 
@@ -123,9 +125,22 @@ def announce(name: str) -> tuple[dict, Params] | None:
     if is_main_process():
         # fetch stands at the start of a run, and tells of all parameters; a stage that runs without it tells of its own
         keys = known_keys(Params) if name == "fetch" else named_parameters(definition)
-        for warning in warnings(params, committed_values(), keys):
+        for warning in [*refused_later(name, params), *warnings(params, committed_values(), keys)]:
             print(f"warning: {warning}", file=sys.stderr, flush=True)
     return definition, params
+
+
+def refused_later(name: str, params: Params) -> list[str]:
+    """Return a sentence on what train_lora will refuse, for a stage `name` that may come before it: told before its training.
+
+    It is no error there: full fine-tuning has no frozen weights and does without the package.
+    """
+    if name not in BEFORE_LORA or params.train.frozen_dtype != "nf4" or installed_version("bitsandbytes") != "none":
+        return []
+    return [
+        "train_lora will refuse train.frozen_dtype nf4, whose 4-bit layers need the package bitsandbytes, which is not "
+        "installed; pip install -r requirements-qlora.txt, or train with train.frozen_dtype bf16 or same"
+    ]
 
 
 @contextmanager

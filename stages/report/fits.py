@@ -7,7 +7,7 @@ import pandas as pd
 
 from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
-from stages.report import gpu
+from stages.report import gpu, gpu_tables
 from stages.report.facts import OWN, PEFT, Facts
 from stages.report.language import Language
 
@@ -44,7 +44,7 @@ def encoder(facts: Facts, words: Language, model: str) -> str:
     """The name of a planned encoder: that of the run is known where it is the embedded one."""
     if model != OWN:
         return model
-    return gpu.name(OWN, words) if facts.params.model.source == "package" else words.say("own_encoder")
+    return gpu_tables.name(OWN, words) if facts.params.model.source == "package" else words.say("own_encoder")
 
 
 def settings(facts: Facts, words: Language) -> str:
@@ -88,7 +88,7 @@ def by_precision(facts: Facts, words: Language) -> str:
             case = (model, method, False, recompute, precision, frozen_dtype)
             cells.append("-" if nothing_frozen else _planned(table, case, words, peak=True))
         rows.append((f"{encoder(facts, words, model)}, {words.label(method)}", *cells))
-    names = [(gpu.precision_name(*case, words), recompute) for case, recompute in variants]
+    names = [(gpu_tables.precision_name(*case, words), recompute) for case, recompute in variants]
     header = [words.say("plan.checkpointing", precision=name) if recompute else name for name, recompute in names]
     return markdown_table((words.say("encoder_and_method"), *header), rows)
 

@@ -44,8 +44,10 @@ def test_of_too_many_classes_those_with_the_most_errors_are_shown_and_the_title_
 def test_f1_of_each_class_and_its_mean_are_drawn_in_the_colour_of_the_method():
     f1 = {"full": np.array([0.5, 1.0, 0.6]), "lora": np.array([0.25, 0.5, 0.75])}
     (axes,) = f1_by_class_figure(f1, np.array([3, 4, 5000]), ["a", "b", "c"]).axes
-    for marks, scores in zip(axes.collections, f1.values(), strict=True):
-        assert marks.get_offsets().tolist() == [[score, row] for row, score in enumerate(scores)]
+    places = [marks.get_offsets() for marks in axes.collections]
+    for marks, scores in zip(places, f1.values(), strict=True):
+        assert marks[:, 0].tolist() == scores.tolist() and marks[:, 1].round().tolist() == [0, 1, 2]
+    assert (places[0][:, 1] < places[1][:, 1]).all()  # equal scores do not hide each other
     means = {line.get_color(): line.get_xdata()[0] for line in axes.lines[:2]}
     assert means == {METHOD_COLOURS[method]: pytest.approx(scores.mean()) for method, scores in f1.items()}
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a (3)", "b (4)", "c (5,000)"]
@@ -57,6 +59,20 @@ def test_a_name_that_cannot_be_drawn_is_a_number_and_the_figure_says_what_that_i
     assert "[n]: the name of class n" in axes.get_xlabel()
     (scores,) = f1_by_class_figure({"full": np.ones(2)}, np.ones(2, int), ["bad", "good"]).axes
     assert scores.get_xlabel() == "F1"
+
+
+@pytest.mark.parametrize(
+    ("scores", "low", "high"),
+    [
+        ([0.86, 0.87], 0.815, 0.915),  # at least 0.1 wide
+        ([0.2, 0.7], 0.16, 0.74),
+        ([1.0, 1.0], 0.95, 1.02),
+        ([0.0, 0.0], -0.02, 0.05),
+    ],
+)
+def test_the_axis_of_f1_covers_the_scores_so_that_small_differences_are_seen(scores, low, high):
+    (axes,) = f1_by_class_figure({"full": np.array(scores)}, np.array([5, 5]), ["a", "b"]).axes
+    assert axes.get_xlim() == pytest.approx((low, high))
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from stages.project import running
 from stages.project.inactive import NEEDS, committed_values, is_active, needs_of, warnings
 from stages.project.parameters import known_keys, leaf_values
 from stages.project.running import announce
@@ -105,3 +106,19 @@ def test_fetch_tells_of_all_parameters_and_another_stage_of_its_own(project, wit
         told[stage] = capsys.readouterr().err
     expected = "warning: mixout.p=0.5 has no effect, because mixout.enabled is false; to use it, add -S mixout.enabled=true\n"
     assert told == {"fetch": expected, "prepare": "", "train_lora": expected}
+
+
+def test_stages_before_lora_tell_that_its_package_is_not_there(project, with_params, capsys, monkeypatch):
+    prepare(project)
+    write_params(project, with_params(), frozen_dtype="nf4")
+    told = {}
+    for version in ("none", "0.50.2"):
+        monkeypatch.setattr(running, "installed_version", lambda name, version=version: version)
+        for stage in ("fetch", "prepare", "train_full", "train_lora", "report"):
+            announce(stage)
+            told[version, stage] = "train_lora will refuse train.frozen_dtype nf4" in capsys.readouterr().err
+    assert {key for key, warned in told.items() if warned} == {("none", "fetch"), ("none", "prepare"), ("none", "train_full")}
+    write_params(project, with_params(), frozen_dtype="bf16")
+    monkeypatch.setattr(running, "installed_version", lambda name: "none")
+    announce("fetch")
+    assert capsys.readouterr().err == ""

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from stages.report import fits, gpu
+from stages.report import fits, gpu, gpu_tables
 from stages.report.facts import Facts, read_gpu
 from stages.report.language import Language
 from stages.report.stage import DOCUMENTS, render
@@ -33,9 +33,9 @@ def test_every_document_says_it(on_gpu, document):
     assert "NVIDIA H200" in render(on_gpu, *document)
 
 
-def test_the_short_table_has_the_quotients_of_the_tables(on_gpu):
+def test_the_table_of_both_has_the_quotients_of_the_tables(on_gpu):
     steps, latency = on_gpu.gpu["steps"], on_gpu.gpu["latency"]
-    line = next(line for line in gpu.brief(on_gpu, EN).splitlines() if line.startswith("| RoBERTa-large, bf16"))
+    line = next(line for line in gpu_tables.both(on_gpu, EN).splitlines() if line.startswith("| RoBERTa-large, bf16"))
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     of = steps[(steps["encoder"] == "RoBERTa-large") & (steps["precision"] == "bf16") & (steps["frozen_dtype"] == "same")]
     times = of.set_index("method")["step_ms"]
@@ -46,6 +46,23 @@ def test_the_short_table_has_the_quotients_of_the_tables(on_gpu):
     assert [float(cell) for cell in cells[5:]] == pytest.approx(
         [passes.loc[arm, "median_ms"] / passes.loc["full", "median_ms"] for arm in ("lora", "lora_merged", "adapter")], abs=0.06
     )
+
+
+def test_the_report_says_in_words_what_a_step_and_a_large_pass_cost(on_gpu):
+    steps, latency = on_gpu.gpu["steps"].copy(), on_gpu.gpu["latency"].copy()
+    plain = (steps["encoder"] == "RoBERTa-large") & (steps["precision"] == "fp32")
+    steps.loc[plain, "step_ms"] = steps.loc[plain, "method"].map({"full": 200.0, "lora": 150.0, "adapter": 130.0})
+    largest = (latency["encoder"] == "RoBERTa-large") & (latency["batch_size"] == 32) & (latency["length"] == 128)
+    latency.loc[largest & (latency["method"] == "lora"), "ratio_to_full"] = 1.25
+    latency.loc[largest & (latency["method"] == "adapter"), "ratio_to_full"] = 1.03
+    altered = with_table(with_table(on_gpu, "steps", steps), "latency", latency)
+    said = gpu.brief(altered, EN)
+    assert "RoBERTa-large 200.0 ms with full fine-tuning, 0.75 times as long with LoRA, 0.65 times with the adapter" in said
+    assert "; RoBERTa-large at the largest size: +25 % and +3 % in fp32, +25 % and +3 % in bf16)" in said
+    without = steps[~plain | (steps["method"] != "adapter")]
+    assert "200.0 ms" not in gpu.brief(with_table(altered, "steps", without), EN)  # it did not fit on that GPU
+    gone = latency[~largest | (latency["method"] != "adapter")]
+    assert "at the largest size" not in gpu.brief(with_table(altered, "latency", gone), EN)
 
 
 def test_longer_steps_are_counted(on_gpu):
@@ -77,10 +94,12 @@ def test_a_setting_that_did_not_fit_is_counted(on_gpu):
 def test_what_did_not_fit_on_the_gpu_has_no_number(on_gpu):
     steps, table = on_gpu.gpu["steps"], on_gpu.gpu["memory"].copy()
     large = with_table(on_gpu, "steps", steps[(steps["encoder"] != "RoBERTa-large") | (steps["method"] != "full")])
-    assert "RoBERTa-large, bf16 |" not in gpu.brief(large, EN) and "RoBERTa-large, bf16 |" not in gpu.steps(large, EN)
+    assert "RoBERTa-large, bf16 |" not in gpu_tables.both(large, EN) and "RoBERTa-large, bf16 |" not in gpu_tables.steps(
+        large, EN
+    )
     table.loc[table["model"] == "RoBERTa-large", ["measured_mib", "reserved_mib"]] = float("nan")
     none = with_table(on_gpu, "memory", table)
-    assert "nan" not in gpu.memory(none, EN) and "nan" not in gpu.fits(none, EN)
+    assert "nan" not in gpu_tables.memory(none, EN) and "nan" not in gpu.fits(none, EN)
     assert gpu.checked(none, EN, ("RoBERTa-large", "lora", True, "bf16", "bf16")) == ""
 
 
