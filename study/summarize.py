@@ -9,6 +9,7 @@ study/dvc.yaml.
 from stages.project.running import loading, report_errors
 
 with loading():
+    from collections.abc import Collection
     from typing import Any
 
     import pandas as pd
@@ -23,7 +24,7 @@ with loading():
     from study.analysis.rules import CONDITIONS, ORDER, TESTED, Rules
     from study.analysis.summary import summarize
     from study.analysis.tables import differences_table, dose_table, rows_table
-    from study.definition import cells_of
+    from study.definition import Cell, cells_of
     from study.paths import CELLS, FOLDER
     from study.settings import Study, load_study
 
@@ -34,11 +35,12 @@ FIGURES = PLOTS / "study"
 def main() -> None:
     study = load_study()
     rules = Rules(study.study.margin, study.study.confidence, study.study.bootstrap_samples, study.settings.seed)
-    cells = read_cells(CELLS, {cell.name: cell.series for cell in cells_of(study).values()})
+    planned = cells_of(study).values()
+    cells = read_cells(CELLS, {cell.name: cell.series for cell in planned})
     labels, num_classes = column(load_split("test"), "label"), len(load_labels())
     summary = made_with(study) | summarize(cells, labels, num_classes, rules)
     write_json(SUMMARY, summary)
-    write_figures(cells, summary, rules)
+    write_figures(cells, planned, summary, rules)
     print(text_of(summary))
 
 
@@ -48,7 +50,7 @@ def made_with(study: Study) -> dict[str, Any]:
     return hashes | {f"peft_{key}": value for key, value in study.settings.peft.model_dump().items()}
 
 
-def write_figures(cells: Cells, summary: dict[str, Any], rules: Rules) -> None:
+def write_figures(cells: Cells, planned: Collection[Cell], summary: dict[str, Any], rules: Rules) -> None:
     """Write the three figures and their tables; a figure of an unfinished series says how far it is."""
     dose = dose_table(cells.of("dose"))
     curve = cells.of("rows", "conditions")
@@ -56,8 +58,10 @@ def write_figures(cells: Cells, summary: dict[str, Any], rules: Rules) -> None:
     differences = differences_table(summary)
     for name, table in {"dose": dose, "rows": curve, "differences": differences}.items():
         write_text(FIGURES / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
-    save_figure(dose_figure(dose, _size(cells.of("dose")), _missing(cells, "dose")), FIGURES / "dose.png")
-    save_figure(rows_figure(curve, _missing(cells, "rows", "conditions")), FIGURES / "rows.png")
+    doses = {cell.name for cell in planned if cell.series == "dose"}
+    save_figure(dose_figure(dose, _size(cells.of("dose")), _missing(cells, doses)), FIGURES / "dose.png")
+    on_curve = {cell.name for cell in planned if cell.series in ("rows", "conditions") and cell.condition == "none"}
+    save_figure(rows_figure(curve, _missing(cells, on_curve)), FIGURES / "rows.png")
     still = [name for name in CONDITIONS if not set(TESTED) <= set(differences.loc[differences["setting"] == name, "method"])]
     note = f"still to be trained: {', '.join(SETTINGS[name].replace(chr(10), ' ') for name in still)}" if still else ""
     save_figure(differences_figure(differences, rules.margin, rules.confidence, note), FIGURES / "differences.png")
@@ -68,11 +72,10 @@ def _size(rows: pd.DataFrame) -> str:
     return f"{rows['rows'].iloc[0]:,} training rows, {rows['epochs'].iloc[0]} epochs" if len(rows) else ""
 
 
-def _missing(cells: Cells, *series: str) -> str:
-    """Return how many cells a figure of `series` lacks; "" if none."""
-    counts = [cells.count(name) for name in series]
-    missing = sum(planned - finished for finished, planned in counts)
-    return f"unfinished: {missing} of {sum(planned for _, planned in counts)} cells are missing" if missing else ""
+def _missing(cells: Cells, drawn: set[str]) -> str:
+    """Return how many of the cells that a figure draws when all are finished are missing; "" if none."""
+    missing = len(drawn - set(cells.table["cell"]))
+    return f"unfinished: {missing} of {len(drawn)} cells are missing" if missing else ""
 
 
 def text_of(summary: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from stages.project.errors import UserError
+from study import summarize as summarizing
 from study.analysis.cells import SERIES, decoded, read_cells
 from study.analysis.comparison import changes
 from study.analysis.rules import Rules
@@ -31,9 +32,18 @@ def summary_of(cells) -> dict:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cells")
-    return read(folder, write_study(folder))
+def study_folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("cells")
+
+
+@pytest.fixture(scope="module")
+def planned(study_folder) -> dict:
+    return write_study(study_folder)
+
+
+@pytest.fixture(scope="module")
+def finished(study_folder, planned):
+    return read(study_folder, planned)
 
 
 @pytest.fixture(scope="module")
@@ -195,15 +205,36 @@ def test_one_missing_cell_silences_its_series_and_no_other(series, finished, sum
 
 
 def test_a_study_without_a_cell_says_so(tmp_path, monkeypatch):
-    cells = read(tmp_path / "nothing", write_study(tmp_path / "elsewhere"))
+    planned = write_study(tmp_path / "elsewhere")
+    cells = read(tmp_path / "nothing", planned)
     monkeypatch.chdir(tmp_path)
     found = summary_of(cells)
     assert found["cells_missing"] == found["cells_planned"] and not any(key.endswith(("_f1", "_verdict")) for key in found)
     assert "Nothing is concluded yet." in text_of(found)
-    write_figures(cells, found, RULES)
+    write_figures(cells, planned.values(), found, RULES)
     assert sorted(path.name for path in Path("plots/study").iterdir()) == [
         "differences.csv", "differences.png", "dose.csv", "dose.png", "rows.csv", "rows.png",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lost", "on_curve", "on_doses"),
+    [("conditions-full-awp-1", 0, 0), ("conditions-full-none-1", 1, 0), ("rows-lora-250-1", 1, 0), ("dose_without-full-1", 0, 1)],
+)
+def test_a_figure_says_how_many_cells_it_lacks_and_not_how_many_others_do(
+    lost, on_curve, on_doses, finished, planned, summary, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    notes = {}
+    monkeypatch.setattr(summarizing, "rows_figure", lambda curve, note: notes.update(rows=note))
+    monkeypatch.setattr(summarizing, "dose_figure", lambda dose, size, note: notes.update(dose=note))
+    monkeypatch.setattr(summarizing, "save_figure", lambda figure, path: None)
+    left = replace(finished, table=finished.table[finished.table["cell"] != lost])
+    write_figures(left, planned.values(), summary, RULES)
+    drawn = [cell for cell in planned.values() if cell.series in ("rows", "conditions") and cell.condition == "none"]
+    doses = [cell for cell in planned.values() if cell.series == "dose"]
+    assert notes["rows"] == (f"unfinished: 1 of {len(drawn)} cells are missing" if on_curve else "")
+    assert notes["dose"] == (f"unfinished: 1 of {len(doses)} cells are missing" if on_doses else "")
 
 
 def test_what_is_printed_fits_a_terminal(summary):
@@ -212,11 +243,11 @@ def test_what_is_printed_fits_a_terminal(summary):
 
 
 @pytest.mark.slow
-def test_figures_and_tables_have_the_same_bytes_twice(finished, summary, tmp_path, monkeypatch):
+def test_figures_and_tables_have_the_same_bytes_twice(finished, planned, summary, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_figures(finished, summary, RULES)
+    write_figures(finished, planned.values(), summary, RULES)
     first = {path.name: path.read_bytes() for path in Path("plots/study").iterdir()}
-    write_figures(finished, summary, RULES)
+    write_figures(finished, planned.values(), summary, RULES)
     assert {path.name: path.read_bytes() for path in Path("plots/study").iterdir()} == first
     table = pd.read_csv("plots/study/differences.csv").set_index(["setting", "method"])
     assert table.loc[("none", "lora"), "minus_full"] == summary["none_lora_minus_full"]
