@@ -2,7 +2,7 @@
 
 from stages.presentation.markdown import table as markdown_table
 from stages.project.schema import METHODS
-from stages.report import quality
+from stages.report import factors, quality
 from stages.report.epochs import below_guessing
 from stages.report.facts import PEFT, Facts
 from stages.report.language import Language, begin, sentence
@@ -85,7 +85,8 @@ def table(facts: Facts, words: Language) -> str:
     about = sentence(part(facts, words) for part in said)
     drawn = ["differences", *(series for series in ("rows", "dose") if summary[f"{series}_complete"])]
     pictures = "\n".join(f"![{name}](../plots/study/{name}.png)" for name in drawn)
-    return f"{about}\n\n{markdown_table(words.header('study'), rows)}\n\n{pictures}"
+    parts = (about, markdown_table(words.header("study"), rows), factors.table(facts, words), pictures)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _margin(summary: dict, key: str) -> str:
@@ -146,10 +147,8 @@ def _change(facts: Facts, words: Language) -> str:
     more = {f"{method}_more": signed(facts, words, f"interaction_{method}") for method in PEFT}
     kinds = {"shown": ("_low", "_high"), "means": ("", "")}
     turned = next((kind for kind, ends in kinds.items() if _turns(summary, *ends)), None)
-    rows = {f"{condition}_rows": f"{summary[f'rates_{condition}_rows']:,}" for condition in HEADLINE}
-    about = {"seeds": summary["rates_seeds"], "percent": percent(summary)}
-    said = words.say(f"study.turned.{turned}") if turned else ""
-    return words.say("study.change", turned=said, **changes, **more, **rows, **about)
+    said = f"{words.say(f'study.turned.{turned}') if turned else ''}{factors.alone(facts, words)}"
+    return words.say("study.change", turned=said, percent=percent(summary), **changes, **more)
 
 
 def _turns(summary: dict, low: str, high: str) -> bool:

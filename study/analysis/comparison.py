@@ -69,13 +69,16 @@ def quality(prefix: str, compared: Compared, rules: Rules) -> tuple[dict[str, An
 
 
 def changes(
-    cells: Cells, before: pd.DataFrame, after: pd.DataFrame, labels: np.ndarray, num_classes: int, rules: Rules
+    cells: Cells, before: pd.DataFrame, after: pd.DataFrame, labels: np.ndarray, num_classes: int, rules: Rules, prefix: str = ""
 ) -> dict[str, Any]:
     """Return by how much each method differs between two settings, and how much more or less than full fine-tuning does.
 
     With F(m, c) the mean macro F1 of method m in setting c: `change_m` = F(m, after) - F(m, before), and the interaction of
     method and setting, `interaction_m` = change_m - change_full, which is also the difference from full fine-tuning after minus
     that before. Both are paired by seed and text. They are no tests: their intervals are not corrected for being several.
+
+    Args:
+        prefix: what stands before m in the keys.
 
     Raises:
         UserError: as in `compare`, or the two settings have other seeds.
@@ -89,10 +92,10 @@ def changes(
     weights = {method: {place + len(both): 1, place: -1} for place, method in enumerate(both)}
     values: dict[str, Any] = {}
     for method in both:
-        values |= numbers(f"change_{method}", contrast(found, weights[method], rules.confidence))
+        values |= numbers(f"change_{prefix}{method}", contrast(found, weights[method], rules.confidence))
         if method in TESTED and REFERENCE in both:
             full = {place: -weight for place, weight in weights[REFERENCE].items()}
-            values |= numbers(f"interaction_{method}", contrast(found, weights[method] | full, rules.confidence))
+            values |= numbers(f"interaction_{prefix}{method}", contrast(found, weights[method] | full, rules.confidence))
     return values
 
 

@@ -11,6 +11,9 @@ from study.analysis.cells import SERIES, Cells
 from study.analysis.rules import CONDITIONS, ORDER, REFERENCE, TESTED, Rules, known
 from study.analysis.tables import dose_table, variants_table
 
+# two conditions, and what stands before the method in the keys of the change from one to the other
+CHANGES = (("none", "both", ""), ("none", "mixout", "none_mixout_"), ("none", "awp", "none_awp_"), ("awp", "both", "awp_both_"))
+
 
 def summarize(cells: Cells, labels: np.ndarray, num_classes: int, rules: Rules) -> dict[str, Any]:
     """Return everything that metrics/study/summary.json holds; keys of what is not finished are left out.
@@ -18,7 +21,8 @@ def summarize(cells: Cells, labels: np.ndarray, num_classes: int, rules: Rules) 
     `cells_*` and `{series}_complete` count; `{condition}_{method}_f1` and `..._minus_full` are means over seeds, with `_sd`
     between seeds and the interval `_low`, `_high`; `..._p_difference`, `..._p_equivalence` (both corrected) and `..._verdict`
     are tests; `rows_{n}_*` is the same on n training rows without regularizers. `change_{method}` is the mean with both
-    regularizers minus that without, `interaction_{method}` how much more it is than for full fine-tuning. `conditions_rows` and
+    regularizers minus that without, `interaction_{method}` how much more it is than for full fine-tuning; with two conditions
+    before the method, as in `change_awp_both_full`, the same from the first to the second. `conditions_rows` and
     `conditions_epochs` are the size of the trainings behind the conditions, `conditions_awp_*` their AWP.
 
     Args:
@@ -45,8 +49,9 @@ def summarize(cells: Cells, labels: np.ndarray, num_classes: int, rules: Rules) 
     compared = tuple(f"conditions-{method}-" for method in TESTED)
     pairs = {cell.rpartition("-")[0] for cell in cells.expected if cell.startswith(compared)}
     values |= comparison.verdicts(tested, rules, 2 * len(pairs)) if tested else {}
-    if "none" in settings and "both" in settings:
-        values |= comparison.changes(cells, settings["none"], settings["both"], labels, num_classes, rules)
+    for before, after, prefix in CHANGES:
+        if before in settings and after in settings:
+            values |= comparison.changes(cells, settings[before], settings[after], labels, num_classes, rules, prefix)
     return values | _of_conditions(cells, settings) | _of_other_series(cells, rules)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stages.report import series, study, tables, verdicts
+from stages.report import factors, series, study, tables, verdicts
 from stages.report.facts import Facts
 from stages.report.language import Language
 from stages.report.stage import render
@@ -36,6 +36,9 @@ def summary(facts: Facts) -> dict:
             key = f"{setting}_{method}"
             values |= {f"{key}_verdict": word, f"{key}_verdict_pooled": word}
             values |= {f"{key}_seed_variance_zero": False, f"{key}_smallest_margin": 0.0123}
+    for change, lost in {"": 0.1, "none_mixout_": 0.0, "none_awp_": 0.1, "awp_both_": 0.0}.items():
+        values |= around(f"change_{change}head", 0.003) | around(f"change_{change}full", 0.002 - lost)
+        values |= around(f"change_{change}lora", 0.004) | around(f"change_{change}adapter", 0.005)
     values |= around("change_full", -0.1) | around("change_lora", 0.001) | around("change_adapter", 0.002)
     values |= around("interaction_lora", 0.101) | around("interaction_adapter", 0.102)
     for method, cosine in {"full": -0.06, "lora": 1.0, "adapter": 0.9}.items():
@@ -139,6 +142,24 @@ def test_the_analysis_says_whether_the_order_turns_round(facts):
     assert "change their sign" not in verdicts.given_up(replace(facts, study=same), EN)
     facts.study.pop("both_adapter_verdict")
     assert "with both" not in verdicts.given_up(facts, EN)
+
+
+def test_each_regularizer_is_told_alone_where_it_was_trained_alone(facts):
+    facts = replace(facts, study=summary(facts))
+    assert "Alone, mixout changes full fine-tuning by +0.002 (-0.006 to +0.010), AWP by -0.098 (" in verdicts.given_up(facts, EN)
+    lines = factors.table(facts, EN).splitlines()
+    assert lines[-4].startswith("| neither to mixout | +0.002 (-0.006 to +0.010) | +0.004 (-0.004 to +0.012) | +0.005 (")
+    assert [line.split(" | ")[0] for line in lines[-3:]] == ["| AWP to both", "| neither to AWP", "| neither to both"]
+    for key in [key for key in facts.study if key.startswith(("change_none_awp", "change_awp_both"))]:
+        facts.study.pop(key)
+    assert "Alone" not in verdicts.given_up(facts, EN)
+    assert [line.split(" | ")[0] for line in factors.table(facts, EN).splitlines()[-2:]] == [
+        "| neither to mixout",
+        "| neither to both",
+    ]
+    for key in [key for key in facts.study if key.startswith("change_")]:
+        facts.study.pop(key)
+    assert factors.table(facts, EN) == ""
 
 
 def test_pictures_stand_where_there_is_something_in_them(facts):

@@ -93,6 +93,16 @@ def test_what_the_regularizers_change_is_the_difference_of_the_means_and_of_the_
     assert not {"interaction_full", "interaction_head"} & set(summary)
 
 
+@pytest.mark.parametrize(("before", "after"), [("none", "mixout"), ("none", "awp"), ("awp", "both")])
+def test_each_regularizer_alone_has_its_change_too(before, after, summary):
+    for method in ("full", "lora", "adapter", "head"):
+        moved = summary[f"{after}_{method}_f1"] - summary[f"{before}_{method}_f1"]
+        key = f"change_{before}_{after}_{method}"
+        assert summary[key] == pytest.approx(moved, abs=2e-6) and summary[f"{key}_low"] < summary[key] < summary[f"{key}_high"]
+    lost = summary[f"change_{before}_{after}_full_high"] < 0
+    assert lost == (after == "awp")  # what was put in: AWP takes skill from full fine-tuning, mixout from nobody
+
+
 def test_the_interaction_is_paired_by_seed_and_text(finished, summary):
     """Its interval is narrower than that of two independent differences: the test texts are the same in all four means."""
     halves = [summary[f"{c}_lora_minus_full_high"] - summary[f"{c}_lora_minus_full_low"] for c in ("none", "both")]
