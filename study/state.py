@@ -3,15 +3,15 @@
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 
+from stages.forecast import in_use
 from stages.project.environment import recorded_environment
 from stages.project.errors import UserError
 
 FOLDER = Path("study")
 DVC = ("dvc", "--cd", str(FOLDER))
-IN_USE = Path(".dvc/tmp/rwlock")  # where DVC notes which files are in use
+NOTES = (in_use.IN_USE, FOLDER / in_use.IN_USE)  # of the comparison, whose stages prepare the data, and of the study
 QUIET = {"DVC_NO_ANALYTICS": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -21,29 +21,14 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in rounding} | QUIET
 
 
-def mend_lock() -> None:
-    """Delete DVC's note of the files in use if it is no JSON, as a kill in the middle of writing leaves it: DVC refuses to start
-    as long as it is there. It is looked at three times, since a DVC that works may be writing it.
-    """
-    for _ in range(3):
-        try:
-            json.loads(IN_USE.read_text(encoding="utf-8"))
-            return
-        except FileNotFoundError:
-            return
-        except ValueError:
-            time.sleep(0.3)
-    IN_USE.unlink(missing_ok=True)
-    print(f"{IN_USE}: left half written by a process that was killed; deleted", flush=True)
-
-
 def unfinished_stages() -> set[str]:
     """Return the stages whose file is missing, or older than the code, data or parameters that it depends on.
 
     Raises:
         UserError: DVC is not installed, or cannot read study/dvc.yaml.
     """
-    mend_lock()
+    for note in NOTES:
+        in_use.mend(note)
     try:
         done = subprocess.run([*DVC, "status", "--json"], capture_output=True, text=True, env=os.environ | QUIET)
     except FileNotFoundError:

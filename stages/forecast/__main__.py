@@ -1,11 +1,13 @@
 """python -m stages.forecast
 
-Says which stages `dvc repro` will run and for how long, from metrics/durations.json. `make repro` starts with it.
+Says which stages `dvc repro` will run and for how long, from metrics/durations.json. `make repro` starts with it, so it also
+clears away what keeps DVC from starting after a kill.
 """
 
 import json
 import subprocess
 
+from stages.forecast import in_use
 from stages.project.durations import expected, total
 from stages.project.parameters import load_params
 from stages.project.pipeline import stage_definitions, stages_after
@@ -14,6 +16,7 @@ from stages.project.running import report_errors
 
 def main() -> None:
     """Print a line for each stage that is to run, and one for all of them."""
+    in_use.mend()
     params, definitions = load_params(), stage_definitions()
     changed = changed_stages(list(definitions))
     later = stages_after(changed, definitions)

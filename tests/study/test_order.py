@@ -137,16 +137,3 @@ def test_a_rate_that_cannot_be_tried_holds_up_its_own_cells_only(started):
 def test_a_named_cell_runs_at_the_rates_that_there_are(started):
     run.run(load_study(), wanted("conditions")[:1], jobs=1)
     assert started == ["conditions@lora-none-1"]
-
-
-def test_a_note_of_files_in_use_that_dvc_can_read_is_left_to_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    state.mend_lock()
-    state.IN_USE.parent.mkdir(parents=True)
-    state.IN_USE.write_text("{}")
-    state.mend_lock()
-    assert state.IN_USE.read_text() == "{}" and capsys.readouterr().out == ""
-    for half in ("", '{"write": {'):
-        state.IN_USE.write_text(half)
-        state.mend_lock()
-        assert not state.IN_USE.exists() and "deleted" in capsys.readouterr().out

@@ -15,6 +15,7 @@ from stages.project.running import only_stage
 from study import state
 from study.definition import METHODS
 from tests.clone import Project, copy_project
+from tests.stopping import descendants, kill, letter_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("study")]
 
@@ -60,12 +61,15 @@ def done(project) -> Project:
     """The study after it was killed when some cells were finished, and started again."""
     process = start(project)
     wait_for(process, "[2/")
-    kill(process)
+    kill(process.pid)
+    process.wait()
     before = {name: path.stat().st_mtime_ns for name, path in finished(project).items()}
     assert 2 <= len(before) < len(NAMES)
-    (project.folder / state.IN_USE).write_text("")  # as a kill can leave it
+    for note in state.NOTES:
+        (project.folder / note).write_text("")  # as a kill can leave it
     output = project.run(*RUN)
-    assert "left half written by a process that was killed; deleted" in output and "all" not in output.splitlines()[0]
+    assert output.count("left half written by a process that was killed; deleted") == len(state.NOTES)
+    assert "all" not in output.splitlines()[0]
     after = {name: path.stat().st_mtime_ns for name, path in finished(project).items()}
     first = [name for name in before if f"{name}: " not in output]
     assert len(first) >= 2 and all(after[name] == before[name] for name in first)  # they were not run again
@@ -94,37 +98,6 @@ def wait_for(process: subprocess.Popen, beginning: str) -> None:
         if line.startswith(beginning):
             return
     raise AssertionError(f"no line begins with {beginning}: {process.communicate()}")
-
-
-def kill(process: subprocess.Popen) -> None:
-    """Kill the runner and every process below it, as if the machine lost its power: none may start another meanwhile."""
-    for pid in stopped(process.pid):
-        os.kill(pid, signal.SIGKILL)
-    process.wait()
-
-
-def stopped(pid: int) -> list[int]:
-    """Stop a process and every one below it, each before its children are listed, and return them."""
-    os.kill(pid, signal.SIGSTOP)
-    while letter_of(pid) not in "TZ":
-        pass
-    return [pid, *(below for child in children(pid) for below in stopped(child))]
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def descendants(pid: int) -> list[int]:
-    return [below for child in children(pid) for below in (child, *descendants(child))]
-
-
-def letter_of(pid: int) -> str:
-    """Its letter in /proc, Z for a process that is no more than an entry that nobody has fetched yet, or is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return "Z"
 
 
 def test_all_cells_end_with_a_file_an_entry_in_the_lock_and_a_row_of_the_table(done):

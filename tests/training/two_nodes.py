@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 import yaml
 
+from tests import stopping
 from tests.clone import Project, copy_project
 
 CABLE = "train"  # the interface of each namespace
@@ -136,8 +136,7 @@ def train(nodes: list[Node], **environment: str) -> list[subprocess.Popen]:
 
 def kill(process: subprocess.Popen) -> None:
     """End a machine: all processes of it at once. torchrun's are in sessions of their own."""
-    for one in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
-        one.kill()
+    stopping.kill(process.pid)
     process.communicate()
 
 
