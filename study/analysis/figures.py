@@ -101,14 +101,15 @@ def differences_figure(table: pd.DataFrame, margin: float, confidence: float, no
         return _nothing(figure, [axes])
     axes.axvspan(-margin, margin, color="#E9E9E9", zorder=0)
     axes.axvline(0, color=INK, linewidth=1)
-    right = max(float(shown["minus_full_high"].max()), margin)
+    beside = axes.get_yaxis_transform()  # words stand right of the axes, at the height of their bar
     for row in shown.itertuples():
         y = settings.index(row.setting) + (-0.16 if row.method == "lora" else 0.16)
         bars = [[max(row.minus_full - row.minus_full_low, 0)], [max(row.minus_full_high - row.minus_full, 0)]]
         colour = COLOURS[row.method]
         axes.errorbar([row.minus_full], [y], xerr=bars, color=colour, fmt=MARKERS[row.method], capsize=3, markersize=6)
         label = f"{LABELS[row.method]}: {row.verdict}"
-        axes.annotate(label, (right, y), xytext=(8, 0), textcoords="offset points", color=colour, va="center", fontsize=9)
+        place = {"xycoords": beside, "xytext": (6, 0), "textcoords": "offset points", "va": "center"}
+        axes.annotate(label, (1, y), **place, annotation_clip=False, color=colour, fontsize=9)
     axes.set_yticks(range(len(settings)), [SETTINGS[setting] for setting in settings])
     axes.set_ylim(len(settings) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
