@@ -108,8 +108,7 @@ def differences_figure(table: pd.DataFrame, margin: float, confidence: float, no
         colour = COLOURS[row.method]
         axes.errorbar([row.minus_full], [y], xerr=bars, color=colour, fmt=MARKERS[row.method], capsize=3, markersize=6)
         label = f"{LABELS[row.method]}: {row.verdict}"
-        place = {"xycoords": beside, "xytext": (6, 0), "textcoords": "offset points", "va": "center"}
-        axes.annotate(label, (1, y), **place, annotation_clip=False, color=colour, fontsize=9)
+        axes.text(1.012, y, label, transform=beside, color=colour, va="center", fontsize=9)
     axes.set_yticks(range(len(settings)), [SETTINGS[setting] for setting in settings])
     axes.set_ylim(len(settings) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
