@@ -48,7 +48,7 @@ CODE = (
 NEUTRAL = frozenset((
     *(f"stages/train_{name}.py" for name in TRAINED),
     *(f"stages/project/{name}.py" for name in (
-        "durations", "errors", "files", "git", "inactive", "packages", "parameters", "paths", "pipeline", "provenance",
+        "durations", "errors", "files", "git", "inactive", "packages", "parameters", "parent", "paths", "pipeline", "provenance",
         "revision", "running", *(f"schema/{part}" for part in ("__init__", "data", "fields", "params", "training")),
     )),
     *(f"stages/training/{name}.py" for name in (

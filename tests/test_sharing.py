@@ -1,9 +1,13 @@
 """More than one experiment, and more than one clone: DVC's queue, a killed experiment and a remote, as README shows them."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import time
+from pathlib import Path
+
+import psutil
 
 from tests.clone import Project, ran
 from tests.commands import code, words
@@ -33,6 +37,16 @@ def until_it_is_empty(pipeline: Project) -> str:
         time.sleep(1)
 
 
+def trainings(pipeline: Project) -> list[psutil.Process]:
+    """The trainings that run in a folder below the pipeline's."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if "stages.train_full" in process.cmdline()[-1:] and Path(process.cwd()).is_relative_to(pipeline.folder):
+                found.append(process)
+    return found
+
+
 def test_a_sweep_in_the_queue_runs_each_experiment_in_a_folder_of_its_own(pipeline):
     """The headline is the cheapest thing to sweep; nothing is trained for it."""
     known = set(pipeline.run("dvc", "exp", "list", "--name-only").split())
@@ -58,10 +72,13 @@ def test_an_experiment_that_was_killed_in_the_queue_goes_on_when_it_is_queued_ag
     start_queue(pipeline)
     while not states():
         assert "Failed" not in pipeline.run("dvc", "queue", "status"), pipeline.run("dvc", "queue", "logs", "first")
+    (training,) = trainings(pipeline)
     pipeline.run("dvc", "queue", "kill", "--force", "first")
     assert "Failed" in until_it_is_empty(pipeline)
+    training.wait(timeout=60)  # it ends with DVC, and does not train beside the second
     assert states()
 
+    monkeypatch.delitem(pipeline.environment, "SAVE_POINT_SECONDS")  # the rest need not be saved at each step
     pipeline.run(*queue, "second", "train_full")
     status = finished_queue(pipeline)
     assert "Success" in status

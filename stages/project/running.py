@@ -27,6 +27,7 @@ from stages.project.errors import UserError
 from stages.project.inactive import committed_values, warnings
 from stages.project.packages import installed_version
 from stages.project.parameters import known_keys, load_params
+from stages.project.parent import end_with_dvc
 from stages.project.paths import SCRATCH
 from stages.project.pipeline import named_parameters, stage_definitions, stages_after
 from stages.project.processes import forget_launcher, is_main_process, let_the_first_speak
@@ -53,12 +54,14 @@ class Clock:
 def loading() -> Iterator[None]:
     """Import a stage's libraries inside this block.
 
-    They take seconds to load. From here on Ctrl-C ends the process with one line, during the imports and after them, and the
-    environment has no say in the results (`settle_environment`). The garbage collector is off in the block, because imports
-    leave no garbage and looking for it takes a tenth of their time, and never looks at what was imported: those half a million
-    objects live as long as the process, and each full collection would visit them all.
+    They take seconds to load. From here on Ctrl-C ends the process with one line, during the imports and after them, the end of
+    DVC does the same (`end_with_dvc`), and the environment has no say in the results (`settle_environment`). The garbage
+    collector is off in the block, because imports leave no garbage and looking for it takes a tenth of their time, and never
+    looks at what was imported: those half a million objects live as long as the process, and each full collection would visit
+    them all.
     """
     _end_quietly_on_interrupt()
+    end_with_dvc()
     settle_environment()
     started = time.monotonic()
     gc.disable()

@@ -18,6 +18,8 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.elastic.rendezvous import RendezvousError
 
+from stages.project.parent import end_with_dvc
+
 PROGRAMS = ("torchrun", "accelerate")
 
 
@@ -73,4 +75,5 @@ if __name__ == "__main__":
     sys.argv = sys.argv[1:]
     # what went wrong is told once, by the process in which it did
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    end_with_dvc()
     run({"torchrun": torchrun, "accelerate": accelerate}[program], " ".join(sys.argv))

@@ -58,7 +58,7 @@ class SavePoint:
     def read(self, attempts: int = 3) -> Saved | None:
         """Return the saved state, or None if there is none, it is damaged, or it belongs to different inputs (printed).
 
-        It is read again if it is replaced meanwhile: DVC's `queue kill` ends DVC at once, and the training a moment later.
+        It is read again if it is replaced meanwhile: after `dvc queue kill` the training ends a moment later than DVC.
         """
         if not self.path.is_file():
             return None

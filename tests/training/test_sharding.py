@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
@@ -17,6 +18,8 @@ from tests.training.tiny import results, write_params
 
 SHARDED = "accelerate launch --use_fsdp --fsdp_version=2 --num_processes=2 --main_process_port=0"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
+# PyTorch 2.13's FSDP2 on CPUs has damaged the heap once in some 130 trainings of two processes; glibc then says one of these
+CRASHES = ("double free or corruption", "corrupted size vs. prev_size", "free(): invalid", "malloc(): ", "munmap_chunk(): ")
 ALLOWED = {"acceleration": False, "precision": "fp32"}
 # ends the training in its third save point, in the middle of an epoch, as a kill does
 DYING = """
@@ -43,8 +46,13 @@ def train(*command: str, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
-def succeeded(done: subprocess.CompletedProcess) -> str:
-    assert done.returncode == 0, done.stderr[-3000:]
+def succeeded(*command: str) -> str:
+    """What a training printed; one that crashed in a library is started again, as docs/scaling.md says, and that is told."""
+    done = train(*command)
+    if done.returncode and (found := next((crash for crash in CRASHES if crash in done.stderr), None)):
+        warnings.warn(f"a process of a sharded training ended with {found!r}; it was started again", stacklevel=2)
+        done = train(*command)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-3000:]}"
     return done.stdout
 
 
@@ -57,7 +65,7 @@ def test_two_processes_with_sharded_weights_train_what_one_process_trains(prepar
     run.train(method_of("full"))
     alone = load_file(prepared / "models/full/model.safetensors")
     write_params(prepared, params, awp=False, **settings, launcher=SHARDED)
-    output = succeeded(train())
+    output = succeeded()
     together = load_file(prepared / "models/full/model.safetensors")
     assert {name: weight.shape for name, weight in together.items()} == {name: weight.shape for name, weight in alone.items()}
     assert "no effect" not in output
@@ -87,7 +95,7 @@ def test_each_process_holds_its_share_draws_masks_of_its_own_and_resumes_after_a
         "runpy.run_module('stages.train_full', run_name='__main__')\n"
     )
     launcher = ("-m", "stages.training.agent", "torchrun", "--standalone", "--nproc-per-node=2")
-    output = succeeded(train(*launcher, "sizes.py"))
+    output = succeeded(*launcher, "sizes.py")
     (found,) = re.findall(r"holds (\d+) of (\d+)", output)
     assert 0.5 <= int(found[0]) / int(found[1]) < 0.55
     assert "no effect" not in output
@@ -99,7 +107,7 @@ def test_each_process_holds_its_share_draws_masks_of_its_own_and_resumes_after_a
     killed = train(*launcher, "dying.py", SAVE_POINT_SECONDS="0")
     assert killed.returncode and (prepared / ".cache/save_points/full.safetensors").exists()
     assert "the process of rank 0 was killed (SIGKILL)" in killed.stderr and "Traceback" not in killed.stderr
-    assert "resuming from step" in succeeded(train())
+    assert "resuming from step" in succeeded()
     assert results(prepared) == straight
 
 
