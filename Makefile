@@ -24,12 +24,12 @@ repro: announce setup
 announce:
 	@test -e $(VENV)/.installed || $(PYTHON) -c 'import json; stages = json.load(open("metrics/durations.json")).values(); print("the packages of requirements.txt are installed in $(VENV), which takes minutes; the stages then take about %d minutes" % (sum(stage["seconds"] for stage in stages) / 60 + 1))' 2>/dev/null || true
 
-# three workers on two cores, as many tests wait for others, one thread each; tests that share the finished pipeline run in one of them
+# two workers, one thread each; tests that share the finished pipeline run in one of them
 test: setup-dev
-	python -m pytest -n 3 --dist loadgroup
+	python -m pytest -n 2 --dist loadgroup
 
 test-fast: setup-dev
-	python -m pytest -n 3 --dist loadgroup -m 'not slow and not network'
+	python -m pytest -n 2 --dist loadgroup -m 'not slow and not network'
 
 lint: setup-dev
 	ruff check .

@@ -1,6 +1,7 @@
 """A stage ends when DVC, which started it, has ended."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -43,6 +44,7 @@ def test_a_stage_is_interrupted_when_dvc_is_killed(tmp_path, command, patience):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a suite in the background ignores it
     )
     stage = psutil.Process(int(dvc.stdout.readline()))
     dvc.kill()
