@@ -17,7 +17,7 @@ from stages.training import launch as training_launch
 from stages.training.launch import LAUNCHED
 from stages.training.run import train
 from tests.imports import ROOT
-from tests.training.tiny import results, write_params
+from tests.training.tiny import DYING, results, write_params
 
 BIN = Path(sys.executable).parent
 TWO = {
@@ -33,22 +33,6 @@ TWO = {
 
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
-# rank 0 dies by a kill after its third save point, and torchrun ends the rest
-DYING = """
-import os, runpy, signal
-from stages.training.save_point import SavePoint
-
-write, written = SavePoint.write, []
-
-def write_three(point, saved):
-    write(point, saved)
-    written.append(saved)
-    if len(written) == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-SavePoint.write = write_three
-runpy.run_module("stages.train_full", run_name="__main__")
-"""
 
 
 def run(command: list, module: str = "stages.train_full", **environment: str) -> str:

@@ -14,29 +14,13 @@ from stages.methods.registry import method_of
 from stages.project.errors import UserError
 from stages.training import run
 from stages.training.sharding_options import check_sharding, is_sharded, plain_options
-from tests.training.tiny import results, write_params
+from tests.training.tiny import DYING, results, write_params
 
 SHARDED = "accelerate launch --use_fsdp --fsdp_version=2 --num_processes=2 --main_process_port=0"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 # PyTorch 2.13's FSDP2 on CPUs has damaged the heap once in some 130 trainings of two processes; glibc then says one of these
 CRASHES = ("double free or corruption", "corrupted size vs. prev_size", "free(): invalid", "malloc(): ", "munmap_chunk(): ")
 ALLOWED = {"acceleration": False, "precision": "fp32"}
-# ends the training in its third save point, in the middle of an epoch, as a kill does
-DYING = """
-import os, runpy, signal
-from stages.training.save_point import SavePoint
-
-write, written = SavePoint.write, []
-
-def write_three(point, saved):
-    write(point, saved)
-    written.append(saved)
-    if len(written) == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-SavePoint.write = write_three
-runpy.run_module("stages.train_full", run_name="__main__")
-"""
 
 
 def train(*command: str, **environment: str) -> subprocess.CompletedProcess:

@@ -14,6 +14,22 @@ from stages.project.schema import METHODS, Params
 from tests.imports import PACKAGES, ROOT
 
 LABELS = ["negative", "positive"]
+# a training whose rank 0, which writes, dies by a kill after its third save point
+DYING = """
+import os, runpy, signal
+from stages.training.save_point import SavePoint
+
+write, written = SavePoint.write, []
+
+def write_three(point, saved):
+    write(point, saved)
+    written.append(saved)
+    if len(written) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+SavePoint.write = write_three
+runpy.run_module("stages.train_full", run_name="__main__")
+"""
 SMALL = {"epochs": 2, "batch_size": 8, "micro_batch_size": 4, "eval_batch_size": 8}
 
 
