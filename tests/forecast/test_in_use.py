@@ -46,6 +46,7 @@ def test_dvc_starts_again_in_the_comparison_and_in_the_study(tmp_path, monkeypat
     """With the true DVC, which writes its note where we look for it."""
     project = copy_project(tmp_path)
     monkeypatch.chdir(project.folder)
+    monkeypatch.setenv("PATH", project.environment["PATH"])
     notes = state.NOTES
     for note in notes:
         note.parent.mkdir(parents=True, exist_ok=True)
