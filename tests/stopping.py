@@ -1,12 +1,20 @@
-"""Killing a process with all below it, as a machine without power would: none may act on the end of another."""
+"""How tests end processes: by Ctrl-C's signal, or with all below them, as a machine without power would."""
 
 import os
 import signal
 from pathlib import Path
 
 
+def interruptible() -> None:
+    """As `preexec_fn`: Ctrl-C's signal reaches the new process, also where the suite runs in the background and ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def kill(pid: int) -> None:
-    """Kill a process and every one below it: DVC, told that its command ended, would write its notes and die at it."""
+    """Kill a process and every one below it, none of which may act on the end of another.
+
+    DVC, told that its command ended, would write its notes and die at it.
+    """
     for one in stopped(pid):
         os.kill(one, signal.SIGKILL)
 

@@ -23,6 +23,7 @@ from stages.project.errors import UserError
 from stages.project.running import only_stage
 from tests.checkpoints import LABELS, MAX_LENGTH, make_checkpoint, one_by_one, random_texts
 from tests.imports import ROOT
+from tests.stopping import interruptible
 
 COLUMNS = ["text", "label", "p_negative", "p_so_so", "p_positive"]
 
@@ -200,7 +201,7 @@ def launch(folder: Path, *arguments: str, **pipes) -> subprocess.Popen:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=interruptible,
         **pipes,
     )
 

@@ -1,7 +1,6 @@
 """A stage ends when DVC, which started it, has ended."""
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -11,6 +10,7 @@ import pytest
 
 from stages.project import parent
 from tests.imports import ROOT
+from tests.stopping import interruptible
 
 # starts a command as DVC does, and waits
 DVC = """
@@ -44,7 +44,7 @@ def test_a_stage_is_interrupted_when_dvc_is_killed(tmp_path, command, patience):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a suite in the background ignores it
+        preexec_fn=interruptible,
     )
     stage = psutil.Process(int(dvc.stdout.readline()))
     dvc.kill()

@@ -12,6 +12,7 @@ import pytest
 from stages.project.errors import UserError
 from stages.project.running import only_stage, run_stage
 from tests.imports import ROOT
+from tests.stopping import interruptible
 from tests.training.tiny import prepare, write_params
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "SAVE_POINT_SECONDS": "0"}
@@ -25,7 +26,7 @@ def launch(stage: str, folder) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=interruptible,
     )
 
 

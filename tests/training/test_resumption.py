@@ -123,7 +123,8 @@ def copies(tmp_path, tiny_bert, params):
     return make
 
 
-@pytest.mark.parametrize(("method", "awp"), [*((method, True) for method in METHODS), ("full", False)])
+@pytest.mark.parametrize("awp", [True, False], ids=["awp", "plain"])
+@pytest.mark.parametrize("method", METHODS)
 def test_killed_at_random_moments(copies, method, awp):
     untouched, killed = copies("untouched", awp=awp), copies("killed", awp=awp)
     finish(untouched, method, seconds=3600)  # saves at the end of epochs only
